@@ -1,0 +1,375 @@
+package tcpflow
+
+import (
+	"bytes"
+	"slices"
+
+	"goproxytrace/analyze/decode"
+)
+
+// key identifies a connection regardless of direction: the lower endpoint
+// first. Interface, VLAN and MAC addresses are left out, as in Wireshark.
+type key struct {
+	lo, hi         decode.Addr
+	loPort, hiPort uint16
+}
+
+// keyOf returns the key of a tuple and whether its source is the lower end.
+func keyOf(src, dst *decode.Addr, srcPort, dstPort uint16) (k key, srcLow bool) {
+	cmp := bytes.Compare(src[:], dst[:])
+	if cmp < 0 || cmp == 0 && srcPort <= dstPort {
+		return key{*src, *dst, srcPort, dstPort}, true
+	}
+	return key{*dst, *src, dstPort, srcPort}, false
+}
+
+// Handler receives what a Table learns. All calls come from within Segment,
+// ICMP and Finish.
+type Handler interface {
+	// Data delivers the next bytes of direction d's stream. b is borrowed;
+	// start is true where b begins a TCP segment.
+	Data(c *Conn, d uint8, at Point, b []byte, start bool)
+	// Missing says that the next n bytes of direction d's stream exist
+	// but were not captured.
+	Missing(c *Conn, d uint8, at Point, n uint32)
+	// Done hands over a connection that will not be heard of again. Its
+	// memory is used again after the call.
+	Done(c *Conn)
+}
+
+// minHeader is the least TCP header length in bytes (RFC 9293, section 3.1).
+const minHeader = 20
+
+// Defaults of Options.
+const (
+	defaultLinger    = 120e9 // two maximum segment lifetimes of RFC 9293, in ns
+	defaultMaxClosed = 8192
+)
+
+// Options sets bounds. The zero value means the defaults.
+type Options struct {
+	// KeepAll keeps the state of closed connections until Finish, for
+	// output that must equal Wireshark's however late a segment comes.
+	KeepAll bool
+	// MaxClosed bounds how many closed connections are remembered for
+	// late segments.
+	MaxClosed int
+}
+
+// Table holds the connections of one capture.
+type Table struct {
+	opts    Options
+	handler Handler
+	conns   map[key]*Conn
+	last    *Conn
+	nextID  int64
+	silent  Half // stands for a direction that was never heard of; never changed
+
+	closedHead, closedTail *Conn
+	closedCount            int
+
+	freeConns   []*Conn
+	freeHalves  []*Half
+	unackedPool [][]sent
+	held        uint64 // bytes waiting behind holes, all connections
+
+	// Open and Peak count connections whose state is held now and at most.
+	Open, Peak int
+}
+
+// NewTable returns an empty table that reports to h.
+func NewTable(h Handler, o Options) *Table {
+	if o.MaxClosed == 0 {
+		o.MaxClosed = defaultMaxClosed
+	}
+	t := &Table{opts: o, handler: h, conns: make(map[key]*Conn)}
+	t.silent.window = 0xFFFF
+	t.silent.scale = scaleUnknown
+	return t
+}
+
+// Connections returns how many connections were seen so far.
+func (t *Table) Connections() int64 { return t.nextID }
+
+// Segment takes the next TCP segment in file order. It returns the
+// connection, the direction (index into Conn.Half) and the findings.
+func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
+	k, low := keyOf(&s.Src, &s.Dst, s.SrcPort, s.DstPort)
+	if c = t.last; c == nil || c.key != k {
+		c = t.conns[k]
+	}
+	switch {
+	case c == nil:
+		c = t.open(k, s)
+	case c.split:
+		t.retire(c)
+		c = t.open(k, s)
+		c.Continued = true
+	}
+	d = c.dirOf(s, low)
+	reused := false
+	if s.Flags&decode.SYN != 0 && !s.Fragment {
+		c, d, reused = t.startOrReuse(c, d, k, s)
+	}
+	t.last = c
+	f := c.half(d, t)
+	if !s.Short && !s.Fragment {
+		nextBefore, known := f.nextseq, f.nextseq != 0
+		flags = t.analyze(c, d, s)
+		if reused {
+			flags |= ReusedPorts
+			c.ReusedPorts = true
+		}
+		if s.OptionsCut || s.HeaderLen < minHeader {
+			flags = 0 // Wireshark gives up on the header before it prints them
+		}
+		t.observe(c, d, s, flags, nextBefore, known)
+		if s.Len > 0 && s.Flags&decode.RST == 0 {
+			t.payload(c, d, s)
+		}
+	} else {
+		t.touch(c, f, s)
+	}
+	t.age(c, s)
+	return c, d, flags
+}
+
+// Split makes the next segment of c's tuple begin a new connection, as some
+// of Wireshark's dissectors do.
+func (t *Table) Split(c *Conn) { c.split = true }
+
+// dirOf returns which half of c sends s.
+func (c *Conn) dirOf(s *decode.Segment, srcLow bool) uint8 {
+	if srcLow == c.firstLow {
+		return 0
+	}
+	return 1
+}
+
+// startOrReuse applies Wireshark 4.0's rules for a SYN or SYN/ACK on a tuple
+// that is already known.
+func (t *Table) startOrReuse(c *Conn, d uint8, k key, s *decode.Segment) (*Conn, uint8, bool) {
+	f := c.Half[d]
+	if f == nil || !f.baseSet {
+		return c, d, false
+	}
+	if s.Flags&decode.ACK != 0 {
+		if s.Seq == f.base {
+			return c, d, false
+		}
+		if f.SYNs > 0 && c.SYNACKVariants < 255 {
+			c.SYNACKVariants++
+		}
+		f.base = s.Seq
+		if !f.stream.delivered {
+			f.stream.started = false
+		}
+		return c, d, true
+	}
+	if s.Seq == f.base {
+		// An earlier reset may have moved the highest sequence number.
+		f.nextseq = f.maxToBeAcked
+		return c, d, false
+	}
+	old := c
+	c = t.open(k, s)
+	t.retire(old)
+	return c, 0, true
+}
+
+// open starts a new connection with s as its first segment.
+func (t *Table) open(k key, s *decode.Segment) *Conn {
+	var c *Conn
+	if n := len(t.freeConns); n > 0 {
+		c = t.freeConns[n-1]
+		t.freeConns = t.freeConns[:n-1]
+	} else {
+		c = new(Conn)
+	}
+	c.key = k
+	c.firstLow = k.lo == s.Src && k.loPort == s.SrcPort
+	c.ID = t.nextID
+	t.nextID++
+	c.IPVersion = s.IPVersion
+	c.Interface = s.Interface
+	c.Start = Point{s.Frame, s.Time}
+	c.Last = c.Start
+	c.End[0] = Endpoint{s.Src, s.SrcPort}
+	c.End[1] = Endpoint{s.Dst, s.DstPort}
+	c.Loopback = s.Src == s.Dst || isLoopback(&s.Src) || isLoopback(&s.Dst)
+	c.guessClient(s)
+	t.conns[k] = c
+	t.Open++
+	t.Peak = max(t.Peak, t.Open)
+	return c
+}
+
+// guessClient sets the roles from the first segment.
+func (c *Conn) guessClient(s *decode.Segment) {
+	switch s.Flags & (decode.SYN | decode.ACK) {
+	case decode.SYN:
+		c.ClientDir, c.ClientKnown = 0, true
+	case decode.SYN | decode.ACK:
+		c.ClientDir, c.ClientKnown = 1, true
+	default:
+		// Servers listen on the lower port almost always.
+		c.ClientDir = 0
+		if s.SrcPort < s.DstPort {
+			c.ClientDir = 1
+		}
+	}
+}
+
+func isLoopback(a *decode.Addr) bool {
+	v4 := decode.Addr{10: 0xff, 11: 0xff}
+	if bytes.Equal(a[:12], v4[:12]) {
+		return a[12] == 127
+	}
+	return *a == decode.Addr{15: 1}
+}
+
+// half returns the half that sends in direction d, making it on first use.
+func (c *Conn) half(d uint8, t *Table) *Half {
+	if h := c.Half[d]; h != nil {
+		return h
+	}
+	var h *Half
+	if n := len(t.freeHalves); n > 0 {
+		h = t.freeHalves[n-1]
+		t.freeHalves = t.freeHalves[:n-1]
+	} else {
+		h = new(Half)
+	}
+	h.window = 0xFFFF
+	h.scale = scaleUnknown
+	h.WindowScale = -1
+	// A SYN without the option turned scaling off for both directions.
+	if o := c.Half[1-d]; o != nil && o.scale == scaleUnused {
+		h.scale = scaleUnused
+	}
+	c.Half[d] = h
+	return h
+}
+
+// age keeps the list of closed connections in order of their last segment and
+// lets go of those that nobody speaks on any more.
+func (t *Table) age(c *Conn, s *decode.Segment) {
+	if c.closed && !t.opts.KeepAll {
+		t.unlink(c)
+		c.closedAt = s.Time
+		c.prev, c.next = t.closedTail, nil
+		if t.closedTail != nil {
+			t.closedTail.next = c
+		} else {
+			t.closedHead = c
+		}
+		t.closedTail = c
+		c.inClosed = true
+		t.closedCount++
+	}
+	for h := t.closedHead; h != nil && h != c; h = t.closedHead {
+		if t.closedCount <= t.opts.MaxClosed && s.Time-h.closedAt < defaultLinger {
+			break
+		}
+		t.retire(h)
+	}
+}
+
+func (t *Table) unlink(c *Conn) {
+	if !c.inClosed {
+		return
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		t.closedHead = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		t.closedTail = c.prev
+	}
+	c.prev, c.next, c.inClosed = nil, nil, false
+	t.closedCount--
+}
+
+// retire ends a connection: its streams are flushed, its facts handed over,
+// its memory kept for the next one.
+func (t *Table) retire(c *Conn) {
+	t.unlink(c)
+	if t.conns[c.key] == c {
+		delete(t.conns, c.key)
+	}
+	if t.last == c {
+		t.last = nil
+	}
+	for d := range c.Half {
+		t.flush(c, uint8(d))
+	}
+	t.handler.Done(c)
+	t.Open--
+	for _, h := range c.Half {
+		if h == nil {
+			continue
+		}
+		t.poolUnacked(h.unacked)
+		if len(t.freeHalves) < 4096 {
+			*h = Half{}
+			t.freeHalves = append(t.freeHalves, h)
+		}
+	}
+	if len(t.freeConns) < 2048 {
+		*c = Conn{}
+		t.freeConns = append(t.freeConns, c)
+	}
+}
+
+// Finish ends all connections, in order of their first appearance.
+func (t *Table) Finish() {
+	rest := make([]*Conn, 0, len(t.conns))
+	for _, c := range t.conns {
+		rest = append(rest, c)
+	}
+	slices.SortFunc(rest, func(a, b *Conn) int { return int(a.ID - b.ID) })
+	for _, c := range rest {
+		t.retire(c)
+	}
+}
+
+// Lookup finds the connection of a tuple in either direction and the
+// direction of its source, or nil.
+func (t *Table) Lookup(src, dst decode.Addr, srcPort, dstPort uint16) (*Conn, uint8) {
+	k, low := keyOf(&src, &dst, srcPort, dstPort)
+	c := t.conns[k]
+	if c == nil {
+		return nil, 0
+	}
+	if low == c.firstLow {
+		return c, 0
+	}
+	return c, 1
+}
+
+// ICMP joins an ICMP error to the connection whose segment it quotes. It
+// returns nil where no such connection is known.
+func (t *Table) ICMP(s *decode.Segment) *Conn {
+	q := s.Quote
+	if q == nil || q.Proto != decode.ProtoTCP {
+		return nil
+	}
+	c, d := t.Lookup(q.Src, q.Dst, q.SrcPort, q.DstPort)
+	if c == nil {
+		return nil
+	}
+	if len(c.ICMP) < maxICMP {
+		e := ICMPError{
+			Point: Point{s.Frame, s.Time}, From: s.Src, Type: s.ICMPType, Code: s.ICMPCode,
+			IPVersion: s.IPVersion, TTL: s.TTL, MTU: q.MTU, HasSeq: q.HasSeq, QuotedDir: d, Interface: s.Interface,
+		}
+		if h := c.Half[d]; h != nil && h.baseSet && q.HasSeq {
+			e.QuotedSeq = q.Seq - h.base
+		}
+		c.ICMP = append(c.ICMP, e)
+	}
+	return c
+}
