@@ -23,7 +23,6 @@ type Decoder struct {
 	iface int32
 	depth int
 	count int // segments given for this frame
-	base  int // len(out) before this frame
 
 	direction uint8
 	layer     uint8
@@ -56,20 +55,17 @@ type ipHeader struct {
 
 // New returns a Decoder ready for use.
 func New() *Decoder {
-	d := &Decoder{}
-	d.frags.init()
-	return d
+	return &Decoder{}
 }
 
 // Decode appends the segments of p to out and returns the result. The
-// segments borrow p.Data, or, where they were reassembled, memory of the
-// decoder that stays valid until the next call.
+// segments borrow p.Data; those that were reassembled from IP fragments have
+// memory of their own.
 func (d *Decoder) Decode(p *capture.Packet, out []Segment) []Segment {
 	if p.Kind == capture.KindEvent {
 		return out
 	}
 	d.out = out
-	d.base = len(out)
 	d.count = 0
 	d.frame = p.Number
 	d.time = p.Time

@@ -1,19 +1,26 @@
 package decode
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
+// Bounds of what is kept of incomplete datagrams; the oldest go first.
 const (
 	maxDatagrams     = 1024
 	maxFragmentBytes = 4 << 20
-	maxDatagram      = 65535 // RFC 791 §3.1, RFC 8200 §4.5
-	// fragmentCost is what one kept fragment costs beside its bytes.
-	fragmentCost = 64
+	// maxPieces is what a datagram of 64 KiB has in fragments of 8 bytes.
+	maxPieces = 8192
+	// maxDatagram is the furthest that a fragment can reach, beyond the
+	// 65535 bytes of RFC 791 §3.1: Wireshark reassembles that as well.
+	maxDatagram = 0xfff8 + 0xffff
+	// pieceCost is what one kept fragment costs beside its bytes.
+	pieceCost = 64
 )
 
 type fragmentKey struct {
 	src, dst Addr
 	id       uint32
-	vlan     uint16
 	version  uint8
 }
 
@@ -22,26 +29,46 @@ type piece struct {
 	data   []byte
 }
 
+func (p piece) end() int { return p.offset + len(p.data) }
+
 // datagram collects the fragments of one IP datagram. Datagrams form a list
 // by age so that the oldest is dropped when room is needed.
 type datagram struct {
-	key          fragmentKey
-	pieces       []piece // by offset, those with equal offsets by arrival
-	total        int     // -1 until the last fragment came
-	size         int     // bytes accounted
-	older, newer *datagram
+	key    fragmentKey
+	pieces []piece // by offset, those with equal offsets by arrival
+	// The first joined pieces cover the bytes up to reach without a hole.
+	joined, reach int
+	total         int // -1 until the last fragment came
+	size          int // bytes accounted
+	older, newer  *datagram
 }
 
 type fragmentTable struct {
 	open         map[fragmentKey]*datagram
 	oldest, last *datagram
 	size         int
-	whole        []byte
 }
 
-func (t *fragmentTable) init() { t.open = make(map[fragmentKey]*datagram) }
+func (t *fragmentTable) find(key fragmentKey) *datagram {
+	g := t.open[key]
+	if g != nil {
+		return g
+	}
+	if t.open == nil {
+		t.open = make(map[fragmentKey]*datagram)
+	}
+	g = &datagram{key: key, total: -1, older: t.last}
+	if t.last != nil {
+		t.last.newer = g
+	} else {
+		t.oldest = g
+	}
+	t.last = g
+	t.open[key] = g
+	return g
+}
 
-func (t *fragmentTable) unlink(g *datagram) {
+func (t *fragmentTable) drop(g *datagram) {
 	if g.older != nil {
 		g.older.newer = g.newer
 	} else {
@@ -56,62 +83,61 @@ func (t *fragmentTable) unlink(g *datagram) {
 	delete(t.open, g.key)
 }
 
-// add keeps one fragment; where that completes the datagram it returns the
-// payload, valid until the next call.
-func (t *fragmentTable) add(d *Decoder, key fragmentKey, data []byte, offset int, more bool) ([]byte, bool) {
+// reassemble keeps a copy of one fragment; where that completes the datagram it
+// returns the payload in memory of its own. Fragments may overlap: the earlier
+// offset has its way, among equal offsets the earlier arrival, as in Wireshark.
+func (d *Decoder) reassemble(key fragmentKey, data []byte, offset int, more bool) ([]byte, bool) {
+	t := &d.frags
 	if offset+len(data) > maxDatagram {
 		d.miss(missFragment, 0)
 		return nil, false
 	}
-	g := t.open[key]
-	if g == nil {
-		g = &datagram{key: key, total: -1, older: t.last}
-		if t.last != nil {
-			t.last.newer = g
-		} else {
-			t.oldest = g
-		}
-		t.last = g
-		t.open[key] = g
+	g := t.find(key)
+	if len(g.pieces) >= maxPieces {
+		d.miss(missFragmentLost, 0)
+		t.drop(g)
+		return nil, false
 	}
-	at := len(g.pieces)
-	for at > 0 && g.pieces[at-1].offset > offset {
-		at--
-	}
-	g.pieces = slices.Insert(g.pieces, at, piece{offset, slices.Clone(data)})
-	g.size += len(data) + fragmentCost
-	t.size += len(data) + fragmentCost
+	cost := len(data) + pieceCost
+	g.size += cost
+	t.size += cost
+	g.insert(piece{offset, slices.Clone(data)})
 	if !more && g.total < 0 {
 		g.total = offset + len(data)
 	}
-	if !g.complete() {
-		for (len(t.open) > maxDatagrams || t.size > maxFragmentBytes) && t.oldest != nil {
-			d.miss(missFragmentLost, 0)
-			t.unlink(t.oldest)
-		}
-		return nil, false
+	if g.total >= 0 && g.reach >= g.total {
+		t.drop(g)
+		return g.payload(), true
 	}
-	t.whole = t.whole[:0]
-	for _, p := range g.pieces {
-		if end := p.offset + len(p.data); end > len(t.whole) {
-			t.whole = append(t.whole, p.data[len(t.whole)-p.offset:]...)
-		}
+	for len(t.open) > maxDatagrams || t.size > maxFragmentBytes {
+		d.miss(missFragmentLost, 0)
+		t.drop(t.oldest)
 	}
-	t.whole = t.whole[:min(len(t.whole), g.total)]
-	t.unlink(g)
-	return t.whole, true
+	return nil, false
 }
 
-func (g *datagram) complete() bool {
-	if g.total < 0 {
-		return false
+func (g *datagram) insert(p piece) {
+	at := sort.Search(len(g.pieces), func(i int) bool { return g.pieces[i].offset > p.offset })
+	g.pieces = slices.Insert(g.pieces, at, p)
+	if at < g.joined {
+		g.joined++
+		g.reach = max(g.reach, p.end())
 	}
-	reach := 0
+	for g.joined < len(g.pieces) && g.pieces[g.joined].offset <= g.reach {
+		g.reach = max(g.reach, g.pieces[g.joined].end())
+		g.joined++
+	}
+}
+
+func (g *datagram) payload() []byte {
+	whole := make([]byte, 0, g.total)
 	for _, p := range g.pieces {
-		if p.offset > reach {
-			return false
+		if len(whole) >= g.total {
+			break
 		}
-		reach = max(reach, p.offset+len(p.data))
+		if end := min(p.end(), g.total); end > len(whole) {
+			whole = append(whole, p.data[len(whole)-p.offset:end-p.offset]...)
+		}
 	}
-	return reach >= g.total
+	return whole
 }

@@ -104,6 +104,10 @@ func (d *Decoder) ipv4(v view) {
 	v = v.skip(hlen)
 	if off&0x3fff == 0 {
 		h.fragment, h.reassembled = false, false
+		if proto == protoTCP {
+			d.tcp(v)
+			return
+		}
 		d.transport(proto, v)
 		return
 	}
@@ -115,8 +119,8 @@ func (d *Decoder) fragment4(v view, proto uint8, off uint16, length int) {
 	more := off&0x2000 != 0
 	offset := int(off&0x1fff) * 8
 	if length > 0 && len(v.b) >= length {
-		key := fragmentKey{src: h.src, dst: h.dst, id: d.fragmentID4(proto), version: 4, vlan: d.linkVLAN}
-		if whole, ok := d.frags.add(d, key, v.b[:length], offset, more); ok {
+		key := fragmentKey{src: h.src, dst: h.dst, id: d.fragmentID4(proto), version: 4}
+		if whole, ok := d.reassemble(key, v.b[:length], offset, more); ok {
 			h.fragment, h.reassembled = false, true
 			d.transport(proto, view{whole, len(whole)})
 		}
@@ -130,8 +134,10 @@ func (d *Decoder) fragment4(v view, proto uint8, off uint16, length int) {
 	d.transport(proto, v)
 }
 
+// fragmentID4 keeps datagrams of different protocols and VLANs apart, in the
+// mixed way that Wireshark does it.
 func (d *Decoder) fragmentID4(proto uint8) uint32 {
-	return uint32(d.ip.id) | uint32(proto)<<16
+	return uint32(d.ip.id ^ uint16(proto) ^ d.linkVLAN)
 }
 
 // sourceRoute takes the final destination out of a strict or loose source

@@ -126,7 +126,14 @@ func (d *Decoder) authentication(v view) (next uint8, rest view, ok bool) {
 // routing takes the final destination out of a routing header that is not
 // used up: transport counts with it (RFC 8200 §8.1).
 func (d *Decoder) routing(b []byte) {
-	if b[3] == 0 || len(b) < 24 {
+	if b[3] == 0 {
+		return
+	}
+	if b[2] == 3 {
+		d.compressedRoute(b)
+		return
+	}
+	if len(b) < 24 {
 		return
 	}
 	switch b[2] {
@@ -136,6 +143,15 @@ func (d *Decoder) routing(b []byte) {
 		copy(d.ip.dst[:], b[8:24])
 	case 4: // RFC 8754 §2: the segment list runs backwards
 		copy(d.ip.dst[:], b[8:24])
+	}
+}
+
+// compressedRoute takes the last address of an RPL source route (RFC 6554 §3),
+// which shares its first bytes with the destination.
+func (d *Decoder) compressedRoute(b []byte) {
+	shared, pad := int(b[4]&0x0f), int(b[5]>>4)
+	if end := len(b) - pad; end-(16-shared) >= 8 {
+		copy(d.ip.dst[shared:], b[end-(16-shared):end])
 	}
 }
 
@@ -150,9 +166,9 @@ func (d *Decoder) fragment6(v view) (next uint8, rest view, ok bool) {
 	if offset == 0 && !more {
 		return next, v, true // atomic fragment, RFC 6946
 	}
-	if v.complete() {
+	if v.n > 0 && v.complete() {
 		key := fragmentKey{src: h.src, dst: h.dst, id: id, version: 6}
-		if whole, done := d.frags.add(d, key, v.b, offset, more); done {
+		if whole, done := d.reassemble(key, v.b, offset, more); done {
 			h.fragment, h.reassembled = false, true
 			return next, view{whole, len(whole)}, true
 		}

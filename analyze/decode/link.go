@@ -45,8 +45,18 @@ const (
 	linkIPoIB       = 242
 	linkPKTAP       = 258
 	linkSLL2        = 276
+	linkDSABrcm     = 281
+	linkDSABrcmPre  = 282
+	linkDSA         = 284
+	linkEDSA        = 285
 
 	linkSymantec     = 99
+	linkJuniperMLPPP = 130
+	linkJuniperMFR   = 134
+	linkJuniperATM2  = 135
+	linkJuniperSVCS  = 136
+	linkJuniperGGSN  = 133
+	linkJuniperATM1  = 137
 	linkJuniperPPPoE = 167
 	linkJuniperEther = 178
 	linkJuniperPPP   = 179
@@ -143,9 +153,16 @@ func (d *Decoder) linkFrame(lt uint16, v view) {
 		d.within(hdrInfiniBand, v, 40, d.ipoib)
 	case linkDOCSIS:
 		d.docsis(v)
+	case linkDSABrcm, linkDSA:
+		d.tagged(hdrDSA, v, 16) // addresses, then four bytes of tag
+	case linkEDSA:
+		d.tagged(hdrDSA, v, 20)
+	case linkDSABrcmPre:
+		d.within(hdrDSA, v, 4, d.ethernet)
 	case linkSymantec:
 		d.symantec(v)
-	case linkJuniperEther, linkJuniperPPP, linkJuniperHDLC, linkJuniperFR, linkJuniperPPPoE:
+	case linkJuniperEther, linkJuniperPPP, linkJuniperHDLC, linkJuniperFR, linkJuniperPPPoE, linkJuniperATM1, linkJuniperGGSN,
+		linkJuniperMLPPP, linkJuniperMFR, linkJuniperATM2, linkJuniperSVCS:
 		d.juniper(lt, v)
 	default:
 		d.miss(missLinkType, uint32(lt))

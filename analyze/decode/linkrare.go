@@ -200,16 +200,20 @@ func (d *Decoder) symantec(v view) {
 // juniper reads the cookie that Junos puts before captured frames.
 func (d *Decoder) juniper(lt uint16, v view) {
 	b := v.b
-	if len(b) < 4 || b[0] != 'M' || b[1] != 'G' || b[2] != 'C' {
-		d.malformed(hdrJuniper)
-		return
-	}
 	const (
 		flagNoL2       = 0x02
 		flagExtensions = 0x80
 	)
-	n := 4
-	if b[3]&flagExtensions != 0 {
+	if len(b) < 4 {
+		d.cut(hdrJuniper)
+		return
+	}
+	// Without the magic number the frame begins at once.
+	n, flags := 0, byte(0)
+	if b[0] == 'M' && b[1] == 'G' && b[2] == 'C' {
+		n, flags = 4, b[3]
+	}
+	if flags&flagExtensions != 0 {
 		if len(b) < 6 {
 			d.cut(hdrJuniper)
 			return
@@ -221,8 +225,13 @@ func (d *Decoder) juniper(lt uint16, v view) {
 		return
 	}
 	v = v.skip(n)
-	if b[3]&flagNoL2 != 0 {
-		d.within(hdrJuniper, v, 4, d.ipAny) // a protocol number stands before
+	if flags&flagNoL2 != 0 {
+		// A protocol number in little-endian order stands before.
+		if len(v.b) < 4 || le32(v.b) > 0xffff {
+			d.malformed(hdrJuniper)
+			return
+		}
+		d.ipAny(v.skip(4))
 		return
 	}
 	switch lt {
@@ -230,11 +239,17 @@ func (d *Decoder) juniper(lt uint16, v view) {
 		d.ethernet(v)
 	case linkJuniperPPP:
 		d.within(hdrJuniper, v, 2, d.ppp)
+	case linkJuniperATM1:
+		d.within(hdrJuniper, v, 4, d.llc)
+	case linkJuniperGGSN:
+		d.within(hdrJuniper, v, 4, d.ipAny)
 	case linkJuniperHDLC:
 		d.ciscoHDLC(v)
 	case linkJuniperFR:
 		d.frameRelay(v)
 	case linkJuniperPPPoE:
 		d.ethernet(v)
+	default:
+		d.miss(missLinkType, uint32(lt))
 	}
 }

@@ -90,6 +90,8 @@ func (d *Decoder) tunnel(port uint16, v view) {
 		// RFC 9300 §5.3; the generic protocol extension is another format.
 		if len(v.b) >= 8 && v.b[0]&0x04 == 0 {
 			d.ipAny(v.skip(8))
+		} else {
+			d.miss(missHeader, uint32(hdrLISP))
 		}
 	case portTZSP:
 		d.tzsp(v)
@@ -98,6 +100,8 @@ func (d *Decoder) tunnel(port uint16, v view) {
 	case portAMT:
 		if len(v.b) > 2 && v.b[0] == 6 { // multicast data, RFC 7450 §5.1.6
 			d.ipAny(v.skip(2))
+		} else {
+			d.miss(missHeader, uint32(hdrAMT))
 		}
 	}
 }
@@ -154,9 +158,6 @@ func (d *Decoder) gtp(v view) {
 	switch v.b[0] >> 5 {
 	case 0:
 		n = 20
-		if v.b[0]&1 != 0 {
-			n = 20 // SNDCP N-PDU number is part of the 20 bytes
-		}
 	case 1:
 		v = v.limit(8 + int(be16(v.b[2:])))
 		if v.b[0]&0x07 == 0 {

@@ -36,7 +36,6 @@ const (
 	missMalformed             // header number
 	missFragment              // IP fragment kept for reassembly or without its first
 	missFragmentLost          // fragments dropped: table full
-	missNumbered              // other numbered protocols: high half table, low half number
 	missEncrypted             // payload that needs a key: header number
 	missHeader                // header number, known and not read
 )
@@ -83,7 +82,6 @@ const (
 	hdrARCnet
 	hdrInfiniBand
 	hdrFrameRelay
-	hdrSLIP
 	hdrERF
 	hdrJuniper
 	hdrDOCSIS
@@ -93,24 +91,17 @@ const (
 	hdrBATMAN
 	hdrVNTag
 	hdrCMD
-	hdrISL
 	hdrDSA
 	hdrERSPAN
 	hdrSFlow
 	hdrAH
-	hdrFabricPath
 	hdrPFLog
 	hdrLISP
 	hdrTZSP
 	hdrATM
-	hdrLoop
 	hdrWEP
 	hdrTRILL
-	hdrSTT
 	hdrAMT
-	hdrMINT
-	hdrFileInfo
-	hdrIPComp
 	hdrLWAPP
 	hdrWLANFragment
 	hdrHSR
@@ -130,14 +121,14 @@ var headerNames = [hdrMax]string{
 	hdrGTP: "GTP-U", hdrL2TP: "L2TP", hdrTeredo: "Teredo", hdrCAPWAP: "CAPWAP",
 	hdrWLAN: "802.11", hdrRadiotap: "radiotap", hdrPrism: "Prism", hdrAVS: "AVS", hdrPPI: "PPI",
 	hdrARCnet: "ARCnet", hdrInfiniBand: "InfiniBand", hdrFrameRelay: "Frame Relay",
-	hdrSLIP: "SLIP", hdrERF: "ERF", hdrJuniper: "Juniper", hdrDOCSIS: "DOCSIS",
+	hdrERF: "ERF", hdrJuniper: "Juniper", hdrDOCSIS: "DOCSIS",
 	hdrEtherIP: "EtherIP", hdrPBB: "802.1ah", hdrNSH: "NSH", hdrBATMAN: "BATMAN",
-	hdrVNTag: "VN-Tag", hdrCMD: "Cisco metadata", hdrISL: "Cisco ISL", hdrDSA: "DSA tag",
+	hdrVNTag: "VN-Tag", hdrCMD: "Cisco metadata", hdrDSA: "DSA tag",
 	hdrERSPAN: "ERSPAN", hdrSFlow: "sFlow", hdrAH: "authentication header",
-	hdrFabricPath: "FabricPath", hdrPFLog: "PF log", hdrLISP: "LISP", hdrTZSP: "TZSP",
-	hdrATM: "ATM", hdrLoop: "loopback", hdrWEP: "802.11 protected data", hdrTRILL: "TRILL",
-	hdrSTT: "STT", hdrAMT: "AMT", hdrMINT: "MiNT", hdrFileInfo: "F5 file information",
-	hdrIPComp: "IPComp", hdrLWAPP: "LWAPP", hdrWLANFragment: "802.11 fragment", hdrHSR: "redundancy tag",
+	hdrPFLog: "PF log", hdrLISP: "LISP", hdrTZSP: "TZSP",
+	hdrATM: "ATM", hdrWEP: "802.11 protected data", hdrTRILL: "TRILL",
+	hdrAMT:   "AMT",
+	hdrLWAPP: "LWAPP", hdrWLANFragment: "802.11 fragment", hdrHSR: "redundancy tag",
 	hdrENC: "ENC", hdrIPoFW: "IP over FireWire", hdrSymantec: "Symantec firewall",
 }
 

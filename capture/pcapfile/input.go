@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -205,6 +206,13 @@ func looksLikeERF(b []byte) bool {
 }
 
 func looksLikeText(b []byte) bool {
+	// The last character may be cut.
+	for cut := 0; cut < utf8.UTFMax && len(b) > 1 && !utf8.Valid(b); cut++ {
+		b = b[:len(b)-1]
+	}
+	if !utf8.Valid(b) {
+		return false
+	}
 	for _, c := range b {
 		if c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
 			return false

@@ -149,6 +149,7 @@ func drain(r *Reader) (frames []frame, info *capture.Info, err error) {
 			return frames, r.Info(), err
 		}
 		for _, pk := range b.Packets {
+			pk.Data = bytes.Clone(pk.Data)
 			frames = append(frames, frame{
 				number: pk.Number, hasTime: pk.HasTime, time: pk.Time,
 				length: int64(pk.Length), capLen: int64(len(pk.Data)), pk: pk,
@@ -267,33 +268,40 @@ func TestCorpusAgainstTshark(t *testing.T) {
 	files := corpusFiles(t)
 	var mu sync.Mutex
 	reasons := make(map[string]int)
-	work := make(chan string)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for path := range work {
-				diffs, excused, err := compareFrames(path)
-				mu.Lock()
-				if err != nil {
-					t.Errorf("%s: %v", path, err)
-				}
-				for _, d := range diffs {
-					t.Errorf("%s: %s", path, d)
-				}
-				for reason, n := range excused {
-					reasons[reason] += n
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for _, path := range files {
-		work <- path
-	}
-	close(work)
-	wg.Wait()
+	parallel(files, func(path string) {
+		diffs, excused, err := compareFrames(path)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		for _, d := range diffs {
+			t.Errorf("%s: %s", path, d)
+		}
+		for reason, n := range excused {
+			reasons[reason] += n
+		}
+	})
 	for reason, n := range reasons {
 		t.Logf("%d excused: %s", n, reason)
 	}
 	t.Logf("%d files compared", len(files))
+}
+
+// parallel calls f for each item, several at a time.
+func parallel[T any](items []T, f func(T)) {
+	work := make(chan T)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for item := range work {
+				f(item)
+			}
+		})
+	}
+	for _, item := range items {
+		work <- item
+	}
+	close(work)
+	wg.Wait()
 }

@@ -33,13 +33,16 @@ func (p *pcapParser) guessVariant(r *Reader, magic uint32, recs []byte) {
 	}
 }
 
-// faults counts what is implausible about the first records in layout v.
-// complete says that recs reaches to the end of the file.
+// faults counts what is implausible about the first record, among the first
+// few, of which anything is in layout v. complete says that recs reaches to
+// the end of the file.
 func (p *pcapParser) faults(v pcapVariant, recs []byte, complete bool) int {
 	n := 0
 	hdr := variantHeaderLen[v]
 	for range recordsTried {
-		if len(recs) == 0 {
+		// A file that breaks one rule, such as its own snapshot length,
+		// breaks it in each record: that counts once.
+		if len(recs) == 0 || n > 0 {
 			break
 		}
 		if len(recs) < hdr {

@@ -1,0 +1,342 @@
+package diagnose
+
+import (
+	"strings"
+
+	"goproxytrace/analyze/decode"
+)
+
+// Bounds on what the Aggregator keeps. Hosts that never failed give way first.
+const (
+	maxContacts = 4096
+	maxAnswers  = 16 // addresses kept per lookup name
+)
+
+// contact is one host at one address: what happened there.
+type contact struct {
+	host      string
+	addr      decode.Addr
+	relevance relevance
+	// first is the first contact, delivered the last time that data came.
+	first, delivered       int64
+	firstFailed, lastFatal int64
+	connections, unusable  int
+	// death is the gravest and latest verdict on it; conn or lookup its
+	// subject (-1 for none).
+	death  *Verdict
+	conn   int64
+	lookup int
+	// lossy is true where a finished connection was.
+	lossy bool
+}
+
+type contactKey struct {
+	host string
+	addr decode.Addr
+}
+
+// Aggregator gathers what the whole-capture verdict needs: a summary per host
+// and address, with one death each. The zero value is ready for use.
+type Aggregator struct {
+	contacts map[contactKey]*contact
+	names    map[string]*nameFacts
+	seen     [target + 1]int64 // connections and lookups by relevance
+	heard    bool
+	omitted  int64
+	strays   []stray
+}
+
+// Connection takes a finished connection with its verdict. isTarget says that
+// its server is a host of GOPROXY or GOSUMDB.
+func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
+	var w view
+	w.init(f)
+	if w.client != nil && w.server != nil {
+		a.heard = true
+	}
+	rel := relevanceOf(&w, isTarget)
+	a.seen[rel]++
+	if f.Conn.Loopback && rel < related && !v.Died() {
+		return
+	}
+	k := a.contact(contactKey{plainName(f.ServerName), f.Conn.ServerEnd().Addr}, f.Conn.Start.Time)
+	if k == nil {
+		return
+	}
+	k.relevance = max(k.relevance, rel)
+	k.connections++
+	if v.Class == CaptureUnusable {
+		k.unusable++
+	}
+	for _, n := range v.Notes {
+		k.lossy = k.lossy || n == "lossy"
+	}
+	if w.server != nil && (w.shaken() || w.hello == nil && !w.expectsTLS()) && w.server.NewBytes > 0 {
+		k.delivered = max(k.delivered, w.server.LastNewData.Time)
+	}
+	if v.Died() {
+		k.died(v, id, -1)
+	}
+}
+
+// contact finds or makes the summary of a host at an address.
+func (a *Aggregator) contact(key contactKey, at int64) *contact {
+	if a.contacts == nil {
+		a.contacts = make(map[contactKey]*contact)
+	}
+	k := a.contacts[key]
+	if k == nil {
+		if len(a.contacts) >= maxContacts && !a.makeRoom() {
+			a.omitted++
+			return nil
+		}
+		k = &contact{host: key.host, addr: key.addr, first: at, conn: -1, lookup: -1}
+		a.contacts[key] = k
+	}
+	k.first = min(k.first, at)
+	return k
+}
+
+// makeRoom drops the summaries that can no longer matter: other programs'.
+func (a *Aggregator) makeRoom() bool {
+	n := len(a.contacts)
+	for key, k := range a.contacts {
+		if k.relevance < https && (k.death == nil || a.seen[target] > 0) {
+			delete(a.contacts, key)
+			a.omitted++
+		}
+	}
+	return len(a.contacts) < n
+}
+
+// died records a death: of two the graver is kept, of equals the later.
+func (k *contact) died(v *Verdict, conn int64, lookup int) {
+	if k.firstFailed == 0 || v.failed < k.firstFailed {
+		k.firstFailed = v.failed
+	}
+	k.lastFatal = max(k.lastFatal, v.failed)
+	if k.death != nil && (gravity(v) < gravity(k.death) || gravity(v) == gravity(k.death) && v.failed < k.death.failed) {
+		return
+	}
+	copied := *v
+	k.death, k.conn, k.lookup = &copied, conn, lookup
+}
+
+// gravity ranks deaths of one host: what is known before what is suspected,
+// and all before a client that left.
+func gravity(v *Verdict) int {
+	g := 0
+	switch v.Level {
+	case Proven:
+		g = 3
+	case Suggested:
+		g = 2
+	case Consistent:
+		g = 1
+	}
+	switch {
+	case v.Class == ClientAborted:
+		return g
+	case v.idle:
+		return g + 4
+	}
+	return g + 8
+}
+
+// Verdict judges the capture. subjectConn is the connection that the verdict
+// is about, subjectLookup the lookup; -1 for none.
+func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, subjectLookup int) {
+	least := a.least()
+	a.lookups(env)
+	var last *contact
+	fallback := false
+	for _, k := range a.contacts {
+		if k.death == nil || k.relevance < least || a.poisoned(k) {
+			continue
+		}
+		if a.madeGood(k, least) || k.death.idle && a.wentOn(k, least) {
+			fallback = fallback || !k.death.idle
+			continue
+		}
+		if last == nil || later(k, last) {
+			last = k
+		}
+	}
+	switch {
+	case last != nil:
+		v, subjectConn, subjectLookup = *last.death, last.conn, last.lookup
+	case a.stray() != nil:
+		v, subjectConn, subjectLookup = *a.stray(), -1, -1
+	case !a.any(least):
+		return a.nothing(env, h), -1, -1
+	default:
+		v, subjectConn, subjectLookup = a.fine(least), -1, -1
+	}
+	a.qualify(&v, env, h)
+	if v.Class == OK && fallback {
+		v.note("fallback")
+		if a.oneFamily(least) {
+			v.note("one-family-broken")
+		}
+	}
+	return v, subjectConn, subjectLookup
+}
+
+// least returns the relevance from which on traffic counts: that of the go
+// command where any of it is in the capture, else any TLS client's, else all.
+func (a *Aggregator) least() relevance {
+	switch {
+	case a.seen[target] > 0:
+		return related
+	case a.seen[related]+a.seen[https] > 0:
+		return https
+	}
+	return other
+}
+
+func (a *Aggregator) any(least relevance) bool {
+	if least == other {
+		return false // nothing of a TLS client at all
+	}
+	for r := least; r <= target; r++ {
+		if a.seen[r] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// later reports whether k's death explains the failure rather than l's: the
+// graver kind first, then the later one; the lowest connection of equals, so
+// that the result does not depend on the order of a map.
+func later(k, l *contact) bool {
+	kind := func(c *contact) int { return gravity(c.death) / 4 }
+	switch {
+	case kind(k) != kind(l):
+		return kind(k) > kind(l)
+	case (k.death.Level == Consistent) != (l.death.Level == Consistent):
+		return k.death.Level != Consistent
+	case k.lastFatal != l.lastFatal:
+		return k.lastFatal > l.lastFatal
+	case k.conn != l.conn:
+		return k.conn < l.conn
+	}
+	return k.lookup < l.lookup
+}
+
+// madeGood reports whether another host or address was first contacted after
+// k's first failure and still delivered data after its last one.
+func (a *Aggregator) madeGood(k *contact, least relevance) bool {
+	for _, o := range a.contacts {
+		if o == k || o.relevance < least || o.delivered == 0 || o.host != k.host && checksumHost(o.host) && !checksumHost(k.host) {
+			continue
+		}
+		if o.first > k.firstFailed && o.delivered > k.lastFatal {
+			return true
+		}
+	}
+	return false
+}
+
+// checksumHost reports whether host is a checksum database: it answers other
+// questions than a module proxy and cannot stand in for one.
+func checksumHost(host string) bool { return strings.HasPrefix(host, "sum.") }
+
+// wentOn reports whether data still came, anywhere, well after k's connection
+// went quiet: the go command was at work and had nothing to ask there.
+func (a *Aggregator) wentOn(k *contact, least relevance) bool {
+	for _, o := range a.contacts {
+		if o.relevance >= least && o.delivered > k.death.failed+quietFinding {
+			return true
+		}
+	}
+	return false
+}
+
+// oneFamily reports whether a host failed over one address family and
+// delivered over the other.
+func (a *Aggregator) oneFamily(least relevance) bool {
+	for _, k := range a.contacts {
+		if k.death == nil || k.relevance < least || k.host == "" {
+			continue
+		}
+		for _, o := range a.contacts {
+			if o.host == k.host && o.delivered > k.lastFatal && isV4(o.addr) != isV4(k.addr) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isV4(a decode.Addr) bool {
+	v4 := decode.Addr{10: 0xff, 11: 0xff}
+	return [12]byte(a[:12]) == [12]byte(v4[:12])
+}
+
+// fine is the verdict where nothing died.
+func (a *Aggregator) fine(least relevance) Verdict {
+	var n int64
+	for r := least; r <= target; r++ {
+		n += a.seen[r]
+	}
+	v := newVerdict(OK, Proven, nil, Num("connections", n))
+	judged, lossy := false, false
+	for _, k := range a.contacts {
+		if k.relevance >= least {
+			judged = judged || k.connections > k.unusable
+			lossy = lossy || k.lossy
+		}
+	}
+	if lossy {
+		v.note("lossy")
+	}
+	if !judged {
+		v = newVerdict(CaptureUnusable, None, nil)
+		v.skip("skip.started-before-capture")
+	}
+	return v
+}
+
+// nothing is the verdict on a capture without traffic of the go command.
+func (a *Aggregator) nothing(env *Env, h Health) Verdict {
+	if h.Undrained > 0 || env.DropsKnown && env.Drops > 0 {
+		v := newVerdict(CaptureUnusable, None, nil)
+		v.skip("skip.capture-dropped")
+		return v
+	}
+	v := newVerdict(NoTraffic, None, nil)
+	v.evidence("capture.segments", nil, Num("count", h.Segments))
+	return v
+}
+
+// qualify applies what the capture's health says to the verdict on the whole.
+func (a *Aggregator) qualify(v *Verdict, env *Env, h Health) {
+	if !v.Died() {
+		if h.LateStart > 0 {
+			v.skip("skip.started-before-capture")
+		}
+		return
+	}
+	absence := Classes[v.Class].Absence
+	if absence && (env.DropsKnown && env.Drops > 0 || h.Undrained > 0) {
+		was := *v
+		*v = newVerdict(CaptureUnusable, None, nil, was.Values...)
+		v.skip("skip.capture-dropped")
+		return
+	}
+	if absence && !env.DropsKnown {
+		v.skip("skip.drops-unknown")
+	}
+	if (v.Class == ConnectNoAnswer || v.Class == DNSNoAnswer) && !a.heard && len(h.Silent) > 0 {
+		s := h.Silent[0]
+		values := v.Values
+		evidence := v.Evidence
+		*v = newVerdict(LinkGatewaySilent, Proven, linkOrHost, values...)
+		v.Evidence = evidence
+		v.evidence("neighbour.silent", s.Frames, Text("neighbour", addressText(s.Addr)), Num("count", int64(s.Count)))
+	}
+	if h.ClockSteps > 0 {
+		v.skip("skip.clock-step")
+	}
+}

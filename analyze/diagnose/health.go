@@ -1,0 +1,30 @@
+package diagnose
+
+import "goproxytrace/analyze/decode"
+
+// Health is what the capture shows about its own completeness (the K rows).
+type Health struct {
+	// Segments counts TCP segments, Connections the connections they make.
+	Segments, Connections int64
+	// OneDirection counts connections of which one direction only was
+	// captured, LateStart those that had begun before the capture.
+	OneDirection, LateStart int64
+	// Undrained counts packets that passed the filter and are not in the
+	// file.
+	Undrained uint64
+	// ClockSteps counts jumps of the capture's clock.
+	ClockSteps int64
+	// Sliced counts segments that the snapshot length cut.
+	Sliced int64
+	// Silent lists neighbours that were asked for and never answered.
+	Silent []SilentNeighbour
+}
+
+// SilentNeighbour is an address on the local link that ARP or neighbour
+// discovery asked for at least three times without an answer.
+type SilentNeighbour struct {
+	Addr        decode.Addr
+	Count       int
+	Frames      []int64
+	First, Last int64 // Unix nanoseconds
+}

@@ -1,0 +1,81 @@
+package diagnose
+
+import (
+	"strings"
+
+	"goproxytrace/analyze/tlswire"
+)
+
+// relevance ranks whose traffic a connection or lookup is.
+type relevance uint8
+
+const (
+	other   relevance = iota // another program's
+	https                    // of a TLS client that may be any program
+	related                  // a host that the go command goes to on a target's account
+	target                   // a host of GOPROXY or GOSUMDB
+)
+
+// relevanceOf ranks a connection.
+func relevanceOf(w *view, isTarget bool) relevance {
+	switch {
+	case isTarget || w.f.Target:
+		return target
+	case goLike(w):
+		return related
+	case w.hello != nil, w.c.ServerEnd().Port == 443, w.f.Request != nil && w.f.Request.Method == "CONNECT":
+		return https
+	}
+	return other
+}
+
+// goLike reports whether a connection to another host than the targets is
+// the go command's or its child's: its owner says so, or it goes to a host
+// that modules are fetched from and its hello is no browser's (those carry
+// GREASE, RFC 8701).
+func goLike(w *view) bool {
+	switch name := strings.TrimSuffix(strings.ToLower(w.f.ProcessName), ".exe"); name {
+	case "":
+	case "go", "git", "git-remote-https", "git-remote-http", "ssh", "hg", "svn", "fossil", "bzr":
+		return true
+	default:
+		return false
+	}
+	if w.hello != nil && (w.hello.GREASE || w.hello.ECH) {
+		return false
+	}
+	return w.hello != nil && fromCryptoTLS(w.hello) || sourceHost(w.f.ServerName)
+}
+
+// fromCryptoTLS reports whether a hello is that of Go's own TLS: its group
+// list with the post-quantum ones in front, which no other library sends in
+// this order (crypto/tls/defaults.go), or the shorter one of a Go that has
+// them off, with Go's first cipher suites.
+func fromCryptoTLS(h *tlswire.ClientHello) bool {
+	if len(h.Groups) >= 3 && h.Groups[0] == 0x11ec && h.Groups[1] == 0x11eb && h.Groups[2] == 0x11ed {
+		return true
+	}
+	return false
+}
+
+// sourceHost reports whether modules are commonly fetched from host: version
+// control services and the storage that proxies redirect to.
+func sourceHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, s := range sourceHosts {
+		if host == s || strings.HasSuffix(host, "."+s) {
+			return true
+		}
+	}
+	first, _, _ := strings.Cut(host, ".")
+	switch first {
+	case "git", "gitlab", "gitea", "hg", "svn", "bzr", "fossil", "gerrit", "gopkg":
+		return true
+	}
+	return false
+}
+
+var sourceHosts = []string{
+	"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitee.com", "sr.ht", "googlesource.com", "launchpad.net",
+	"storage.googleapis.com", "go.dev", "golang.org", "dev.azure.com", "visualstudio.com",
+}

@@ -1,0 +1,78 @@
+package diagnose
+
+import "goproxytrace/analyze/tcpflow"
+
+// handshakeReset finds a reset in the handshake (R1 to R5). Resets after the
+// client closed are answers to that and no finding.
+func handshakeReset(w *view) (Verdict, bool) {
+	r := w.serverReset
+	if r == nil {
+		return Verdict{}, false
+	}
+	if fin := w.server.FIN; fin.Seen() && fin.Time < r.Time {
+		return Verdict{}, false // handshakeClosed tells it
+	}
+	v := w.verdict(TLSReset, Proven, beyond, r.Time)
+	switch {
+	case w.client.DataPackets == 0 || w.client.FirstData.Time > r.Time:
+		v.evidence("reset.before-clienthello", frames(w.c.HandshakeACK, r.Point))
+	case w.f.TLS != nil && w.f.TLS.ServerHello != nil:
+		v.evidence("reset.in-handshake", frames(tcpflow.Point(w.f.TLS.ServerHello.Place), r.Point), Num("ttl", int64(r.TTL)))
+	default:
+		v.evidence("reset.after-clienthello", frames(w.client.FirstData, r.Point), Dur("delay", max(r.Time-w.client.FirstData.Time, 0)), Num("ttl", int64(r.TTL)))
+	}
+	w.provenance(&v, r)
+	return v, true
+}
+
+// handshakeClosed finds a server that closed in the handshake without an
+// alert (R6).
+func handshakeClosed(w *view) (Verdict, bool) {
+	fin := w.server.FIN
+	if !fin.Seen() || w.left.Seen() && w.left.Time < fin.Time {
+		return Verdict{}, false
+	}
+	v := w.verdict(TLSClosed, Proven, beyond, fin.Time)
+	if w.answered() {
+		v.evidence("close.in-handshake", frames(w.client.FirstData, fin), Bytes("bytes", int64(w.server.NewBytes)))
+	} else {
+		v.evidence("close.without-answer", frames(w.client.FirstData, fin))
+	}
+	return v, true
+}
+
+// clientHelloNotSent finds a connection that was made and never used (L4).
+// Its innocent look-alike is the spare connection that Go drops at once.
+func clientHelloNotSent(w *view) (Verdict, bool) {
+	if w.client.DataPackets > 0 || w.server.FIN.Seen() || w.answered() {
+		return Verdict{}, false
+	}
+	since := w.c.HandshakeACK
+	d := w.until - since.Time
+	if d < quietFinding {
+		return Verdict{}, false
+	}
+	level := Consistent
+	if w.left.Seen() && d >= tlsTimeout || d >= quietSure || w.serverAlive() {
+		level = Suggested
+	}
+	v := w.verdict(TLSClientHelloNotSent, level, atThisEnd, w.until)
+	v.failed = since.Time
+	v.evidence("clienthello.absent", frames(since, w.left), Dur("quiet", d))
+	return v, true
+}
+
+// handshakeAbandoned finds a client that left in the handshake before its
+// own timer, while the server still had time to answer (L10).
+func handshakeAbandoned(w *view) (Verdict, bool) {
+	if w.client.DataPackets == 0 || !w.left.Seen() {
+		return Verdict{}, false
+	}
+	if d := w.left.Time - w.client.FirstData.Time; d < giveUp || d >= quietFinding {
+		return Verdict{}, false
+	}
+	v := w.verdict(ClientAborted, Consistent, inClient, w.left.Time)
+	v.Stage = StageTLS
+	v.evidence("client.left-waiting", frames(w.client.FirstData, w.left), Dur("waited", w.left.Time-w.client.FirstData.Time))
+	return v, true
+}

@@ -1,0 +1,279 @@
+package diagnose
+
+import (
+	"goproxytrace/analyze/tcpflow"
+	"goproxytrace/analyze/tlswire"
+)
+
+// received is the number of payload bytes the server delivered, as a Value.
+func (w *view) received() Value { return Bytes("bytes", int64(w.server.NewBytes)) }
+
+func (w *view) quiet(since int64) Value { return Dur("quiet", max(w.until-since, 0)) }
+
+// transferReset finds a reset after the handshake (T10). A server that tidies
+// up an idle connection, or answers the client's close, is no finding.
+func transferReset(w *view) (Verdict, bool) {
+	r := w.serverReset
+	if r == nil || w.server.FIN.Seen() && w.server.FIN.Time <= r.Time || w.farewell(r.Time) {
+		return Verdict{}, false
+	}
+	if !w.due() && r.Time-w.lastMoved() > midBody {
+		return Verdict{}, false
+	}
+	v := w.verdict(TransferReset, Proven, beyond, r.Time, w.received())
+	v.evidence("reset.in-transfer", frames(w.server.LastNewData, r.Point), w.received(), Num("ttl", int64(r.TTL)))
+	w.provenance(&v, r)
+	return v, true
+}
+
+// lastMoved returns when new payload last moved, in either direction.
+func (w *view) lastMoved() int64 {
+	return max(w.client.LastNewData.Time, w.server.LastNewData.Time)
+}
+
+// farewell reports whether the server had said close_notify before t.
+func (w *view) farewell(t int64) bool {
+	if w.ss == nil {
+		return false
+	}
+	last := w.ss.Last[1]
+	if last.Frame == 0 || last.Time > t || w.ss.Open.Frame != 0 {
+		return false
+	}
+	if w.tls13() {
+		return last.Length == refusalRecord
+	}
+	return w.ss.EncryptedAlerts > 0 && last.Type == 21
+}
+
+// due reports whether an answer is known to be due: a record of the server
+// has begun and not ended, or the client's latest record is a request and
+// nothing came after it.
+func (w *view) due() bool {
+	return w.ss != nil && w.ss.Open.Frame != 0 || w.asked()
+}
+
+// asked reports whether the client's latest record looks like a request that
+// the server has not answered by a single record.
+func (w *view) asked() bool {
+	if w.cs == nil || w.ss == nil {
+		return false
+	}
+	last := w.cs.Last[1]
+	if last.Frame == 0 || w.server.LastNewData.Time > last.Time {
+		return false
+	}
+	if w.tls13() {
+		if w.cs.Encrypted < 2 {
+			return false // the Finished message
+		}
+		return !control(int(last.Length) - recordOverhead13)
+	}
+	return last.Type == 23 && !control(int(last.Length)-24)
+}
+
+// control reports whether n bytes are one or two HTTP/2 control frames
+// (SETTINGS acknowledgement 9, WINDOW_UPDATE and RST_STREAM 13, PING 17;
+// RFC 9113, section 6), or an alert.
+func control(n int) bool {
+	return n <= 2 || n == 9 || n == 13 || n == 17 || n == 26
+}
+
+// started reports whether the server sent more after the handshake than
+// tickets and control frames.
+func (w *view) started() bool {
+	if w.ss == nil {
+		return false
+	}
+	n := w.ss.AppBytes
+	if w.tls13() && len(w.cs.First) > 0 {
+		for _, r := range w.ss.First {
+			if r.Time <= w.cs.First[0].Time {
+				n -= int64(r.Length)
+			}
+		}
+	}
+	return n > controlBytes
+}
+
+// receiverStalled finds a client that stopped reading (L8).
+func receiverStalled(w *view) (Verdict, bool) {
+	n := len(w.c.ZeroWindows)
+	if n == 0 || w.client.FinalWindow() > 0 {
+		return Verdict{}, false
+	}
+	first := w.c.ZeroWindows[n-1]
+	for i := n - 1; i >= 0 && w.c.ZeroWindows[i].Time >= w.server.LastNewData.Time; i-- {
+		first = w.c.ZeroWindows[i]
+	}
+	if first.Dir != w.cd || w.until-first.Time < quietFinding {
+		return Verdict{}, false
+	}
+	v := w.verdict(TransferReceiverStalled, Proven, atThisEnd, w.until, w.quiet(first.Time), w.received())
+	v.failed = first.Time
+	v.evidence("client.zero-window", marks(w.c.ZeroWindows), w.quiet(first.Time))
+	if w.server.Counts.ZeroWindowProbes+w.server.Counts.KeepAlives > 0 {
+		v.evidence("server.probes-window", nil, Num("count", int64(w.server.Counts.ZeroWindowProbes+w.server.Counts.KeepAlives)))
+	}
+	return v, true
+}
+
+// heavyLoss finds a hole in the server's data that was never filled after
+// many others (T4). A capture that lost the packets itself is excluded by the
+// client's own duplicate acknowledgements.
+func heavyLoss(w *view) (Verdict, bool) {
+	c, s := w.client, w.server
+	if !c.SACKAt.Seen() || int32(c.SACKLeft-c.HighAck) <= 0 || c.SACKAt.Time < c.Progress.Time || s.LostSegments+s.OutOfOrder < holes {
+		return Verdict{}, false
+	}
+	since := s.LastData
+	if w.until-since.Time < quietFinding {
+		return Verdict{}, false
+	}
+	v := w.verdict(TransferHeavyLoss, Suggested, inNetwork, w.until, w.quiet(since.Time), w.received())
+	v.failed = c.Progress.Time
+	v.evidence("server.hole", frames(c.Progress, c.SACKAt), Bytes("from", int64(c.HighAck)), Bytes("to", int64(c.SACKLeft)))
+	v.evidence("server.gaps", nil, Num("count", int64(s.LostSegments)), Num("again", int64(s.Retransmissions+s.FastRetransmissions+s.OutOfOrder)))
+	if c.DuplicateACKs > 0 {
+		v.evidence("client.duplicate-acks", frames(c.SACKAt), Num("count", int64(c.DuplicateACKs)))
+	}
+	return v, true
+}
+
+// pathDead finds a connection on which nothing comes back any more (T2, T3):
+// the client's data or its keep-alives stay without an answer.
+func pathDead(w *view) (Verdict, bool) {
+	c, s := w.client, w.server
+	probes := w.unansweredProbes()
+	resent := w.c.Outstanding(w.cd) > 0 && c.ResendCount >= repeats && c.LastData.Time-s.Last.Time >= repeatsSpan
+	if probes == 0 && !resent || w.serverReset != nil {
+		return Verdict{}, false
+	}
+	since := s.Last
+	level := Suggested
+	if probes >= 2 || resent && c.ResendCount > repeats {
+		level = Proven
+	}
+	until := w.until
+	if c.Last.Time > until {
+		until = c.Last.Time
+	}
+	if until-since.Time < quietFinding {
+		return Verdict{}, false
+	}
+	v := w.verdict(TransferPathDead, level, beyond, until, Dur("quiet", until-since.Time), w.received())
+	v.failed = since.Time
+	if resent {
+		v.evidence("request.resent", marks(c.Resends), Num("count", int64(c.ResendCount)))
+	}
+	if probes > 0 {
+		v.evidence("keepalive.unanswered", marks(w.c.KeepAlives), Num("count", int64(probes)))
+	}
+	v.evidence("server.last-heard", frames(s.Last), Dur("quiet", until-since.Time))
+	return v, true
+}
+
+// truncated finds a server that ended the connection in the middle of an
+// answer (T9): inside a record, or while data flowed and without the
+// close_notify that ends a TLS connection (RFC 8446, section 6.1).
+func truncated(w *view) (Verdict, bool) {
+	fin := w.server.FIN
+	if !fin.Seen() || w.left.Seen() && w.left.Time < fin.Time {
+		return Verdict{}, false
+	}
+	switch {
+	case w.ss != nil && w.ss.Open.Frame != 0 && w.ss.Missing == 0:
+		v := w.verdict(TransferTruncated, Proven, beyond, fin.Time, w.received())
+		v.evidence("close.in-record", frames(tcpflow.Point(w.ss.Open.Place), fin), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))
+		return v, true
+	case w.asked():
+		v := w.verdict(TransferTruncated, Suggested, beyond, fin.Time, w.received())
+		v.evidence("close.before-answer", frames(tcpflow.Point(w.cs.Last[1].Place), fin))
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// httpNoResponse finds a request without a first byte of an answer (T1, T2).
+func httpNoResponse(w *view) (Verdict, bool) {
+	if w.serverReset != nil || w.server.FIN.Seen() || w.ss == nil || w.ss.Open.Frame != 0 || w.started() && !w.asked() {
+		return Verdict{}, false
+	}
+	if w.cs == nil || w.tls13() && w.cs.Encrypted < 2 || !w.tls13() && w.cs.AppRecords == 0 {
+		return Verdict{}, false // no request left yet: an idle spare
+	}
+	since := tcpflow.Point(w.cs.Last[1].Place)
+	if w.server.LastNewData.Time > since.Time {
+		since = w.server.LastNewData
+	}
+	level, ok := w.silence(since.Time)
+	if !ok {
+		return Verdict{}, false
+	}
+	v := w.verdict(HTTPNoResponse, level, w.whereSilent(), w.until)
+	v.failed = since.Time
+	v.idle = !w.asked()
+	if v.idle {
+		v.Level = Consistent
+	}
+	v.evidence("request.acknowledged", frames(tcpflow.Point(w.cs.Last[1].Place), w.server.Progress))
+	w.silenceEvidence(&v, since)
+	return v, true
+}
+
+// remoteIdle finds a server that went quiet with all its data acknowledged
+// (T5). Where no answer is known to be due, an idle connection looks alike.
+func remoteIdle(w *view) (Verdict, bool) {
+	s := w.server
+	if w.serverReset != nil || s.FIN.Seen() || !s.LastNewData.Seen() || w.c.Outstanding(w.sd) > 0 {
+		return Verdict{}, false
+	}
+	due := w.due()
+	if w.left.Seen() && !due {
+		return Verdict{}, false // the client had what it wanted
+	}
+	since := s.LastNewData
+	if w.client.LastNewData.Time > since.Time {
+		since = w.client.LastNewData
+	}
+	level, ok := w.silence(since.Time)
+	if !ok {
+		return Verdict{}, false
+	}
+	v := w.verdict(TransferRemoteIdle, level, w.whereSilent(), w.until, w.quiet(since.Time), w.received())
+	v.failed = since.Time
+	v.idle = !due
+	v.evidence("server.all-acknowledged", frames(s.LastNewData, w.client.Progress), w.received())
+	if w.ss != nil && w.ss.Open.Frame != 0 {
+		v.evidence("server.stopped-in-record", frames(tcpflow.Point(w.ss.Open.Place)), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))
+	}
+	w.silenceEvidence(&v, since)
+	return v, true
+}
+
+// clientLeft finds a client that left in the middle of an answer (L10): the
+// server's data went on after its close, or a record never ended. A server's
+// own farewell after the client's FIN is a normal end (T14).
+func clientLeft(w *view) (Verdict, bool) {
+	if !w.left.Seen() || w.server.FIN.Seen() && w.server.FIN.Time < w.left.Time {
+		return Verdict{}, false
+	}
+	late := w.server.LateBytes
+	inRecord := w.ss != nil && w.ss.Open.Frame != 0 && w.ss.Missing == 0 && w.f.TLS.Role(int(w.sd)) == tlswire.RoleServer
+	waited := w.asked() && w.left.Time-w.cs.Last[1].Time >= giveUp
+	if late < lateData && !inRecord && !waited {
+		return Verdict{}, false
+	}
+	v := w.verdict(ClientAborted, Suggested, inClient, w.left.Time)
+	v.Stage = StageTransfer
+	switch {
+	case late >= lateData:
+		v.evidence("client.left-midway", frames(w.left, w.server.Last), Bytes("late", int64(late)))
+	case inRecord:
+		v.evidence("client.left-in-record", frames(w.left, tcpflow.Point(w.ss.Open.Place)), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))
+	default:
+		v.Level = Consistent
+		v.evidence("client.left-waiting", frames(tcpflow.Point(w.cs.Last[1].Place), w.left), Dur("waited", w.left.Time-w.cs.Last[1].Time))
+	}
+	return v, true
+}

@@ -1,0 +1,299 @@
+package diagnose
+
+import (
+	"net/netip"
+
+	"goproxytrace/analyze/decode"
+	"goproxytrace/analyze/tcpflow"
+	"goproxytrace/analyze/tlswire"
+)
+
+// view is a flow with what several rules derive from it.
+type view struct {
+	f              *Flow
+	c              *tcpflow.Conn
+	client, server *tcpflow.Half // either may be nil
+	cd, sd         uint8         // their directions
+	hello          *tlswire.ClientHello
+	cs, ss         *tlswire.Side // records by role; nil while roles are unknown
+	env            Env
+
+	// serverReset is the server's first reset before the client closed,
+	// localReset the first that came over the loopback interface.
+	serverReset, localReset *tcpflow.Mark
+	// left is where the client gave up: its first FIN or reset.
+	left tcpflow.Point
+	// until is the time up to which the connection was observed: where the
+	// client left, the connection's last packet, or for one that is still
+	// open the capture's end.
+	until int64
+	// open is true where neither end closed or reset the connection.
+	open bool
+}
+
+func (w *view) init(f *Flow) {
+	c := f.Conn
+	w.f, w.c = f, c
+	w.client, w.server = spoke(c.Client()), spoke(c.Server())
+	w.cd, w.sd = c.ClientDir, 1-c.ClientDir
+	if f.Env != nil {
+		w.env = *f.Env
+	}
+	if f.TLS != nil {
+		w.hello = f.TLS.ClientHello()
+		w.cs, w.ss = f.TLS.Side(tlswire.RoleClient), f.TLS.Side(tlswire.RoleServer)
+	}
+	if w.client != nil {
+		w.left = w.client.FIN
+	}
+	for i := range c.Resets {
+		r := &c.Resets[i]
+		switch {
+		case w.isLocal(r.Interface):
+			if w.localReset == nil {
+				w.localReset = r
+			}
+		case r.Dir == w.cd:
+			if !w.left.Seen() || r.Time < w.left.Time {
+				w.left = r.Point
+			}
+		}
+	}
+	for i := range c.Resets {
+		r := &c.Resets[i]
+		if r.Dir == w.sd && !w.isLocal(r.Interface) && (!w.left.Seen() || r.Time < w.left.Time) {
+			w.serverReset = r
+			break
+		}
+	}
+	w.open = len(c.Resets) == 0 && !w.finOf(w.client).Seen() && !w.finOf(w.server).Seen()
+	w.until = c.Last.Time
+	if w.open && w.env.Final && w.env.End > w.until {
+		w.until = w.env.End
+	}
+	if w.left.Seen() {
+		w.until = w.left.Time
+	}
+}
+
+// spoke returns h, or nil where that end was not heard of.
+func spoke(h *tcpflow.Half) *tcpflow.Half {
+	if h == nil || h.Packets == 0 {
+		return nil
+	}
+	return h
+}
+
+// isLocal reports whether an interface is the loopback interface of a
+// connection that goes to another machine.
+func (w *view) isLocal(iface int32) bool {
+	return w.env.Loopback != nil && !w.c.Loopback && w.env.Loopback(iface)
+}
+
+func (w *view) finOf(h *tcpflow.Half) tcpflow.Point {
+	if h == nil {
+		return tcpflow.Point{}
+	}
+	return h.FIN
+}
+
+// begun reports whether the connection's first packets were captured.
+func (w *view) begun() bool {
+	return w.client != nil && w.client.SYN.Seen() || w.server != nil && w.server.SYN.Seen()
+}
+
+// established reports whether the server accepted the connection and the
+// client knows it.
+func (w *view) established() bool {
+	if w.client == nil || w.server == nil {
+		return false
+	}
+	return w.c.HandshakeACK.Seen() || w.client.DataPackets > 0 && (w.server.SYN.Seen() || w.server.DataPackets > 0)
+}
+
+// oneDirection reports whether one end's packets are missing altogether
+// although the other end reacted to them.
+func (w *view) oneDirection() bool {
+	switch {
+	case w.client == nil:
+		return w.server.DataPackets > 0 || w.server.Packets > uint64(w.server.SYNs)+uint64(w.server.RSTs)
+	case w.server == nil:
+		return w.client.DataPackets > 0 || w.client.Packets > uint64(w.client.SYNs)+uint64(w.client.RSTs)
+	}
+	return false
+}
+
+// missed reports whether an end acknowledged bytes that this capture does not
+// hold: packets were lost by the capture and not by the network.
+func (w *view) missed() bool {
+	return w.client.ACKLostSegments > 0 || w.server.ACKLostSegments > 0
+}
+
+// expectsTLS reports whether TLS is, or ought to be, spoken here.
+func (w *view) expectsTLS() bool {
+	return w.hello != nil || w.f.Target || w.c.ServerEnd().Port == 443 ||
+		w.f.TLS != nil && (w.f.TLS.ServerHello != nil || w.f.TLS.AlertCount > 0)
+}
+
+// tls13 reports whether TLS 1.3 was negotiated.
+func (w *view) tls13() bool { return w.f.TLS != nil && w.f.TLS.Version == 0x0304 }
+
+// shaken reports whether the TLS handshake is complete on the client's side:
+// it answered the server's flight with more than a refusal.
+func (w *view) shaken() bool {
+	t := w.f.TLS
+	if t == nil || w.cs == nil {
+		return false
+	}
+	if t.ServerHello == nil {
+		// A capture that lacks the hello still shows data of both sides.
+		return w.cs.AppRecords > 0 && w.ss.AppRecords > 0 && w.ss.AppBytes > controlBytes
+	}
+	if w.tls13() {
+		return len(w.cs.First) > 0 && w.cs.First[0].Length != refusalRecord
+	}
+	return w.cs.ChangeCipherSpec.Frame != 0 && w.ss.ChangeCipherSpec.Frame != 0 || w.cs.AppRecords > 0
+}
+
+// answered reports whether the server sent any payload.
+func (w *view) answered() bool { return w.server != nil && w.server.DataPackets > 0 }
+
+// acknowledged returns up to where the server acknowledged the client's
+// bytes, relative to the client's initial sequence number.
+func (w *view) acknowledged() uint32 {
+	if w.server == nil {
+		return 0
+	}
+	return w.server.HighAck
+}
+
+// helloSpan returns the relative sequence numbers of the ClientHello's first
+// byte and of the byte behind it, for a client that has sent nothing after it.
+func (w *view) helloSpan() (start, end uint32) {
+	end = w.client.SentEnd()
+	if w.client.FIN.Seen() {
+		end--
+	}
+	return end - min(uint32(w.hello.End-w.hello.Offset), end-1), end
+}
+
+// roundTrip returns the least known round-trip time to the server in ns,
+// zero for none. Only handshakes count: their answers come from the end that
+// the connection was made with.
+func (w *view) roundTrip() int64 {
+	var rtt int64
+	if w.client != nil && w.server != nil && w.client.SYN.Seen() && w.server.SYN.Seen() {
+		rtt = w.server.SYN.Time - w.client.LastSYN.Time
+		if w.client.SYNs == 1 {
+			rtt = w.server.SYN.Time - w.client.SYN.Time
+		}
+	}
+	if a := w.address(); a != nil && a.MinRTT > 0 && (rtt <= 0 || a.MinRTT < rtt) {
+		rtt = a.MinRTT
+	}
+	return max(rtt, 0)
+}
+
+// address returns what other connections showed about the server's address.
+func (w *view) address() *AddressFacts {
+	if w.env.Address == nil {
+		return nil
+	}
+	return w.env.Address(w.c.ServerEnd().Addr)
+}
+
+// serverAlive reports whether the server's TCP answered a keep-alive, or sent
+// one itself, since payload last moved.
+func (w *view) serverAlive() bool {
+	for i := range w.c.KeepAliveACKs {
+		if w.c.KeepAliveACKs[i].Dir == w.sd {
+			return true
+		}
+	}
+	for i := range w.c.KeepAlives {
+		if w.c.KeepAlives[i].Dir == w.sd {
+			return true
+		}
+	}
+	return false
+}
+
+// unansweredProbes returns how many of the client's keep-alive probes since
+// payload last moved had time for an answer and got none. An answer to any of
+// them makes it zero.
+func (w *view) unansweredProbes() int {
+	if w.serverAlive() {
+		return 0
+	}
+	n := 0
+	for i := range w.c.KeepAlives {
+		if p := &w.c.KeepAlives[i]; p.Dir == w.cd && w.until-p.Time >= probeAnswer {
+			n++
+		}
+	}
+	if extra := int(w.c.KeepAliveRound) - len(w.c.KeepAlives); n > 0 && extra > 0 {
+		n += extra
+	}
+	return n
+}
+
+// silence grades a silence that began at since. ok is false where it is too
+// short to be a finding.
+func (w *view) silence(since int64) (l Level, ok bool) {
+	d := w.until - since
+	switch {
+	case d < quietFinding:
+		return None, false
+	case d >= quietSure || w.serverAlive() || w.unansweredProbes() > 0:
+		return Proven, true
+	case w.left.Seen() && d >= tlsTimeout:
+		// The client waited, and stopped waiting.
+		return Proven, true
+	}
+	return Consistent, true
+}
+
+// whereSilent returns the place of a silence: the far end alone where its TCP
+// is known to live.
+func (w *view) whereSilent() []Place {
+	if w.serverAlive() {
+		return inRemote
+	}
+	return beyond
+}
+
+// text of an address and of an endpoint.
+func addressText(a decode.Addr) string { return netip.AddrFrom16(a).Unmap().String() }
+
+func endpointText(e tcpflow.Endpoint) string {
+	return netip.AddrPortFrom(netip.AddrFrom16(e.Addr).Unmap(), e.Port).String()
+}
+
+// hostText returns the server's name, or its address.
+func (w *view) hostText() string {
+	if w.f.ServerName != "" {
+		return w.f.ServerName
+	}
+	return addressText(w.c.ServerEnd().Addr)
+}
+
+// verdict begins the verdict of a death. at is when it showed.
+func (w *view) verdict(c Class, l Level, places []Place, at int64, more ...Value) Verdict {
+	values := make([]Value, 0, len(CommonValues)+1+len(more))
+	values = append(values,
+		Text("host", w.hostText()),
+		Text("address", endpointText(w.c.ServerEnd())),
+		Dur("after", max(at-w.c.Start.Time, 0)),
+	)
+	if w.f.ProcessName != "" {
+		values = append(values, Text("process", w.f.ProcessName))
+	}
+	v := newVerdict(c, l, places, append(values, more...)...)
+	v.failed = at
+	return v
+}
+
+// unusable is the verdict on a connection that cannot be judged.
+func (w *view) unusable(reason []string) Verdict {
+	return Verdict{Class: CaptureUnusable, Stage: StageCapture, Level: None, NotAssessed: reason}
+}

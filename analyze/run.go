@@ -1,0 +1,382 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"goproxytrace/analyze/decode"
+	"goproxytrace/analyze/diagnose"
+	"goproxytrace/analyze/dnswire"
+	"goproxytrace/analyze/tcpflow"
+	"goproxytrace/analyze/tlswire"
+	"goproxytrace/capture"
+)
+
+// Bounds on what a Result lists one by one.
+const (
+	maxUnanswered = 10_000 // unanswered connections; more are summed up by server
+	maxSummed     = 4096   // servers in that sum
+	maxLookups    = 10_000
+	maxNames      = 16 << 10 // addresses with a name from a lookup
+)
+
+// Options narrows and directs an analysis. The zero value analyses everything.
+type Options struct {
+	// Targets are the host names of GOPROXY and GOSUMDB; connections to
+	// them come first.
+	Targets []string
+	// Hosts and Ports narrow the view: only connections (and lookups) of
+	// one of these hosts or addresses, and one of these ports, are told of.
+	Hosts []string
+	Ports []uint16
+	// Progress is called at most four times a second with the bytes read
+	// and the input's size (zero where unknown).
+	Progress func(read, total int64)
+}
+
+// Run analyses src to its end. The Result is complete in itself also where
+// src is damaged (Result.Damage says where) and where ctx was cancelled (Run
+// then returns ctx's error with it). The caller closes Result.Connections.
+func Run(ctx context.Context, src capture.Source, o Options) (*Result, error) {
+	p := newPipeline(o)
+	d := decode.New()
+	err := forEachBatch(ctx, src, d, o.Progress, p.batch)
+	r := p.finish(src.Info(), d)
+	var damage *capture.DamageError
+	if errors.As(err, &damage) {
+		r.Damage = damage
+		r.Capture.TruncatedAt = damage.Offset
+		err = nil
+	}
+	return r, err
+}
+
+// pipeline is one analysis under way. It is the connection table's handler.
+type pipeline struct {
+	opts    Options
+	table   *tcpflow.Table
+	lookups dnswire.Tracker
+	certs   tlswire.Cache
+	agg     diagnose.Aggregator
+	health  health
+	env     diagnose.Env
+	names   map[decode.Addr]string
+	addrs   map[decode.Addr]*diagnose.AddressFacts
+	result  *Result
+	summed  map[tcpflow.Endpoint]*Unanswered
+	silent  int
+}
+
+func newPipeline(o Options) *pipeline {
+	p := &pipeline{
+		opts:   o,
+		names:  make(map[decode.Addr]string),
+		addrs:  make(map[decode.Addr]*diagnose.AddressFacts),
+		summed: make(map[tcpflow.Endpoint]*Unanswered),
+		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
+	}
+	p.table = tcpflow.NewTable(p, tcpflow.Options{})
+	p.lookups.Done = p.lookup
+	p.env.Address = func(a decode.Addr) *diagnose.AddressFacts { return p.addrs[a] }
+	return p
+}
+
+// batch takes the segments of one batch in file order.
+func (p *pipeline) batch(w *work) {
+	if w.start != 0 && (p.env.Start == 0 || w.start < p.env.Start) {
+		p.env.Start = w.start
+	}
+	p.env.End = max(p.env.End, w.end)
+	for i := range w.segments {
+		s := &w.segments[i]
+		p.health.segment(s)
+		switch s.Proto {
+		case decode.ProtoTCP:
+			p.tcp(s)
+		case decode.ProtoUDP:
+			p.udp(s)
+		case decode.ProtoICMP, decode.ProtoICMPv6:
+			p.icmp(s)
+		case decode.ProtoARP:
+			p.health.neighbours.segment(s)
+		}
+	}
+}
+
+func (p *pipeline) tcp(s *decode.Segment) {
+	p.health.segments++
+	if p.health.jumpBy != 0 {
+		if c, d := p.table.Lookup(s.Src, s.Dst, s.SrcPort, s.DstPort); c != nil {
+			p.health.timestamps(s, c, d)
+		}
+	}
+	c, _, _ := p.table.Segment(s)
+	if s.ProcessID != 0 && c.ProcessID == 0 {
+		c.ProcessID = s.ProcessID
+	}
+}
+
+// icmp joins an ICMP error to the connection or lookup it is about.
+func (p *pipeline) icmp(s *decode.Segment) {
+	if s.Quote == nil {
+		return
+	}
+	if s.Quote.Proto == decode.ProtoUDP {
+		p.unreachableLookup(s)
+		return
+	}
+	if p.table.ICMP(s) == nil && s.Quote.Proto == decode.ProtoTCP {
+		p.strayICMP(s)
+	}
+}
+
+// strayICMP takes an ICMP error about an attempt that no interface carried.
+func (p *pipeline) strayICMP(s *decode.Segment) {
+	q := s.Quote
+	e := tcpflow.ICMPError{
+		Point: tcpflow.Point{Frame: s.Frame, Time: s.Time}, From: s.Src, Type: s.ICMPType, Code: s.ICMPCode,
+		IPVersion: s.IPVersion, TTL: s.TTL, Interface: s.Interface,
+	}
+	p.agg.StrayICMP(&e, tcpflow.Endpoint{Addr: q.Src, Port: q.SrcPort}, tcpflow.Endpoint{Addr: q.Dst, Port: q.DstPort}, s.Src == s.Dst)
+}
+
+// app returns the reader of a connection's payload, made on first use.
+func (p *pipeline) app(c *tcpflow.Conn) *app {
+	if a, ok := c.User.(*app); ok {
+		return a
+	}
+	a := &app{tls: tlswire.New()}
+	a.tls.Cache = &p.certs
+	c.User = a
+	return a
+}
+
+// Data is part of tcpflow.Handler.
+func (p *pipeline) Data(c *tcpflow.Conn, d uint8, at tcpflow.Point, b []byte, start bool) {
+	if c.End[0].Port == dnsPort || c.End[1].Port == dnsPort {
+		p.dnsStream(c, d, at, b)
+		return
+	}
+	p.app(c).data(d, at, b, start)
+}
+
+// Missing is part of tcpflow.Handler.
+func (p *pipeline) Missing(c *tcpflow.Conn, d uint8, at tcpflow.Point, n uint32) {
+	if c.End[0].Port == dnsPort || c.End[1].Port == dnsPort {
+		p.table.Ignore(c, d)
+		return
+	}
+	p.app(c).missing(d, at, n)
+}
+
+// Done is part of tcpflow.Handler: it judges a finished connection.
+func (p *pipeline) Done(c *tcpflow.Conn) {
+	p.health.connection(c)
+	f := p.flow(c)
+	p.learnAddress(f)
+	if !p.inView(f) {
+		return
+	}
+	v := diagnose.Connection(f)
+	target := p.isTarget(f.ServerName)
+	p.agg.Connection(c.ID, f, &v, target)
+	if p.sumUp(c) {
+		return
+	}
+	out := connection(f, &v)
+	out.Target = target
+	p.result.Connections.Add(out)
+}
+
+// flow gathers what is known about a connection.
+func (p *pipeline) flow(c *tcpflow.Conn) *diagnose.Flow {
+	f := &diagnose.Flow{Conn: c, Env: &p.env}
+	if a, ok := c.User.(*app); ok {
+		a.finish()
+		a.tls.End()
+		facts := a.tls.Facts()
+		if client := facts.Client(); client >= 0 && !c.ClientKnown {
+			c.ClientDir, c.ClientKnown = uint8(client), true
+		}
+		if sawTLS(facts) {
+			f.TLS = facts
+			f.ServerName = facts.ClientHello().ServerName()
+		}
+		f.Request, f.RequestAt = a.request, a.requestAt
+		f.Response, f.ResponseAt = a.response, a.responseAt
+		server := &a.sides[1-c.ClientDir]
+		f.ServerBytes, f.ServerBytesAt = server.start, server.at
+		if f.ServerName == "" && a.request != nil && a.request.Method == "CONNECT" {
+			f.ServerName = hostOf(a.request.Target)
+		}
+	}
+	if f.ServerName == "" {
+		f.ServerName = p.names[c.ServerEnd().Addr]
+	}
+	return f
+}
+
+// sawTLS reports whether any record was read in either direction.
+func sawTLS(f *tlswire.Facts) bool { return f.Sides[0].Records > 0 || f.Sides[1].Records > 0 }
+
+// hostOf strips the port off host:port.
+func hostOf(target string) string {
+	if i := strings.LastIndexByte(target, ':'); i >= 0 {
+		target = target[:i]
+	}
+	return strings.Trim(target, "[]")
+}
+
+// learnAddress remembers what a connection showed about its server's address.
+func (p *pipeline) learnAddress(f *diagnose.Flow) {
+	c := f.Conn
+	server := c.Server()
+	if server == nil || server.Packets == 0 {
+		return
+	}
+	a := c.ServerEnd().Addr
+	facts := p.addrs[a]
+	if facts == nil {
+		if len(p.addrs) >= maxNames {
+			return
+		}
+		facts = new(diagnose.AddressFacts)
+		p.addrs[a] = facts
+	}
+	if server.SYN.Seen() {
+		facts.Answered++
+		if server.MinTTL > 0 && (facts.MinTTL == 0 || server.MinTTL < facts.MinTTL) {
+			facts.MinTTL = server.MinTTL
+		}
+		facts.MaxTTL = max(facts.MaxTTL, server.MaxTTL)
+	}
+	if rtt := c.InitialRTT; rtt > 0 && (facts.MinRTT == 0 || rtt < facts.MinRTT) {
+		facts.MinRTT = rtt
+	}
+	if server.NewBytes > 0 {
+		facts.Delivered++
+	}
+}
+
+// isTarget reports whether name is one of the hosts that were looked for.
+func (p *pipeline) isTarget(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	return name != "" && slices.ContainsFunc(p.opts.Targets, func(t string) bool { return strings.EqualFold(t, name) })
+}
+
+// inView applies Options.Hosts and Options.Ports.
+func (p *pipeline) inView(f *diagnose.Flow) bool {
+	client, server := f.Conn.ClientEnd(), f.Conn.ServerEnd()
+	if len(p.opts.Ports) > 0 && !slices.Contains(p.opts.Ports, client.Port) && !slices.Contains(p.opts.Ports, server.Port) {
+		return false
+	}
+	return p.hostInView(f.ServerName, client.Addr, server.Addr)
+}
+
+func (p *pipeline) hostInView(name string, addrs ...decode.Addr) bool {
+	if len(p.opts.Hosts) == 0 {
+		return true
+	}
+	for _, h := range p.opts.Hosts {
+		if name != "" && strings.EqualFold(strings.TrimSuffix(h, "."), strings.TrimSuffix(name, ".")) {
+			return true
+		}
+		if ip, err := netip.ParseAddr(h); err == nil {
+			for _, a := range addrs {
+				if address(a) == ip.Unmap() {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// sumUp reports whether an unanswered connection is only counted by server.
+func (p *pipeline) sumUp(c *tcpflow.Conn) bool {
+	server := c.Server()
+	if server != nil && server.Packets > 0 || len(c.ICMP) > 0 {
+		return false
+	}
+	if p.silent++; p.silent <= maxUnanswered {
+		return false
+	}
+	u := p.summed[c.ServerEnd()]
+	if u == nil {
+		end := c.ServerEnd()
+		name := endpoint(end)
+		if len(p.summed) >= maxSummed {
+			end, name = tcpflow.Endpoint{}, "others"
+			u = p.summed[end]
+		}
+		if u == nil {
+			u = &Unanswered{Server: name, FirstFrame: c.Start.Frame}
+			p.summed[end] = u
+		}
+	}
+	u.Connections++
+	u.LastFrame = c.Last.Frame
+	return true
+}
+
+// diagnoseHealth is the health of the capture as the verdict needs it.
+func (p *pipeline) diagnoseHealth(info *capture.Info) diagnose.Health {
+	h := &p.health
+	return diagnose.Health{
+		Segments: h.segments, Connections: p.table.Connections(), OneDirection: h.oneDirection.count, LateStart: h.lateStart.count,
+		Undrained: undrained(info), ClockSteps: h.clockBackward.count + h.clockForward.count, Sliced: h.sliced.count,
+		Silent: h.neighbours.silent(),
+	}
+}
+
+// finish ends the analysis and judges the capture.
+func (p *pipeline) finish(info *capture.Info, d *decode.Decoder) *Result {
+	r := p.result
+	p.endTimes(info)
+	p.nameResolution(info.Names)
+	p.lookups.Flush() // before the connections, which take their names from it
+	p.table.Finish()
+	r.Capture.Health = p.health.facts(info)
+	r.Verdict, r.Subject, r.SubjectLookup = p.agg.Verdict(&p.env, p.diagnoseHealth(info))
+	for _, u := range p.summed {
+		r.Unanswered = append(r.Unanswered, *u)
+	}
+	slices.SortFunc(r.Unanswered, func(a, b Unanswered) int {
+		if a.Connections != b.Connections {
+			return int(b.Connections - a.Connections)
+		}
+		return int(a.FirstFrame - b.FirstFrame)
+	})
+	for _, u := range d.Unread() {
+		r.Capture.Unread = append(r.Capture.Unread, Unread{Name: u.Name, Count: u.Count, First: u.First})
+	}
+	return r
+}
+
+// endTimes fills what the container knows into the result and the
+// environment: the capture ends at the latest interface-statistics time, else
+// at its last packet.
+func (p *pipeline) endTimes(info *capture.Info) {
+	c := &p.result.Capture
+	c.Format, c.Packets, c.Bytes = info.Format, info.Packets+info.Events, info.Bytes
+	c.Interfaces, c.Blocks, c.HasSecrets, c.Notes = info.Interfaces, info.Blocks, info.HasSecrets, info.Notes
+	c.Segments = p.health.segments
+	c.Start, c.End = p.env.Start, p.env.End
+	for i := range info.Interfaces {
+		if end := info.Interfaces[i].End; end >= c.End && end != 0 {
+			c.End, c.EndKnown = end, true
+		}
+	}
+	received, dropped, knownReceived, known := drops(info)
+	if knownReceived {
+		c.Received = &received
+	}
+	if known {
+		c.Dropped = &dropped
+	}
+	p.env.End, p.env.EndKnown, p.env.Final = c.End, c.EndKnown, true
+	p.env.Drops, p.env.DropsKnown = dropped, known
+}

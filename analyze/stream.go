@@ -1,0 +1,124 @@
+package analyze
+
+import (
+	"goproxytrace/analyze/httpwire"
+	"goproxytrace/analyze/tcpflow"
+	"goproxytrace/analyze/tlswire"
+)
+
+// app is what is read of one connection's payload: a CONNECT exchange or
+// another plain HTTP head first where there is one, TLS behind it.
+type app struct {
+	tls        *tlswire.Conversation
+	sides      [2]appSide
+	request    *httpwire.Request
+	requestAt  tcpflow.Point
+	response   *httpwire.Response
+	responseAt tcpflow.Point
+}
+
+// appSide is one direction's reading state.
+type appSide struct {
+	mode  appMode
+	head  []byte // of an incomplete HTTP head
+	start []byte // first bytes where they are neither TLS nor HTTP, at most 64
+	at    tcpflow.Point
+}
+
+type appMode uint8
+
+const (
+	modeStart appMode = iota // nothing seen yet
+	modeHead                 // collecting an HTTP head
+	modeTLS                  // everything goes to the TLS reader
+)
+
+const keptStart = 64
+
+// data takes the next bytes of direction d.
+func (a *app) data(d uint8, at tcpflow.Point, b []byte, start bool) {
+	s := &a.sides[d]
+	switch s.mode {
+	case modeStart:
+		s.at = at
+		if httpwire.LooksLikeRequest(b) || httpwire.LooksLikeResponse(b) {
+			s.mode = modeHead
+			a.headData(d, at, b)
+			return
+		}
+		s.mode = modeTLS
+		if !tlswire.LooksLikeRecord(b) {
+			s.start = append([]byte(nil), b[:min(len(b), keptStart)]...)
+		}
+	case modeHead:
+		a.headData(d, at, b)
+		return
+	}
+	a.tlsData(d, at, b, start)
+}
+
+func (a *app) tlsData(d uint8, at tcpflow.Point, b []byte, start bool) {
+	if start {
+		a.tls.SegmentStart(int(d))
+	}
+	a.tls.Data(int(d), at.Frame, at.Time, b)
+}
+
+// headData collects an HTTP head; what follows it may be TLS.
+func (a *app) headData(d uint8, at tcpflow.Point, b []byte) {
+	s := &a.sides[d]
+	before := len(s.head)
+	take := min(len(b), httpwire.MaxHead-before)
+	s.head = append(s.head, b[:take]...)
+	end := httpwire.HeadEnd(s.head)
+	if end < 0 && len(s.head) < httpwire.MaxHead {
+		return
+	}
+	a.headDone(d, at)
+	rest := b[take:]
+	if end >= 0 {
+		rest = b[end-before:]
+	}
+	s.head = nil
+	s.mode = modeTLS
+	if len(rest) > 0 {
+		a.tlsData(d, at, rest, true)
+	}
+}
+
+// headDone reads what was collected of a head, complete or not.
+func (a *app) headDone(d uint8, at tcpflow.Point) {
+	s := &a.sides[d]
+	if r, ok := httpwire.ParseRequest(s.head); ok && a.request == nil {
+		a.request, a.requestAt = &r, at
+		return
+	}
+	if r, ok := httpwire.ParseResponse(s.head); ok {
+		if a.response == nil {
+			a.response, a.responseAt = &r, at
+		}
+		return
+	}
+	s.start = append([]byte(nil), s.head[:min(len(s.head), keptStart)]...)
+}
+
+// missing notes bytes that were not captured.
+func (a *app) missing(d uint8, at tcpflow.Point, n uint32) {
+	s := &a.sides[d]
+	if s.mode == modeHead {
+		a.headDone(d, at)
+		s.head = nil
+	}
+	s.mode = modeTLS
+	a.tls.Missing(int(d), at.Frame, at.Time, int(n))
+}
+
+// finish reads heads that never ended.
+func (a *app) finish() {
+	for d := range a.sides {
+		if s := &a.sides[d]; s.mode == modeHead && len(s.head) > 0 {
+			a.headDone(uint8(d), s.at)
+			s.head = nil
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package lab
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// version is the only version of every made-up module, by its path.
+func (m Module) version() string {
+	if strings.HasSuffix(m.Path, "/v2") {
+		return "v2.1.0"
+	}
+	return "v1.2.3"
+}
+
+// files returns what a module proxy serves for the modules, by URL path.
+func files(modules []Module) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for i, m := range modules {
+		prefix := "/" + m.Path + "/@v/" + m.version()
+		mod := fmt.Sprintf("module %s\n\ngo 1.20\n", m.Path)
+		out[prefix+".mod"] = []byte(mod)
+		out[prefix+".info"] = fmt.Appendf(nil, `{"Version":%q,"Time":"2025-03-01T12:00:00Z"}`, m.version())
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		root := m.Path + "@" + m.version() + "/"
+		// Random text does not compress: the zip has the size asked for.
+		blob := make([]byte, m.Size)
+		rand.NewChaCha8([32]byte{byte(i)}).Read(blob)
+		for _, f := range []struct {
+			name string
+			data []byte
+		}{{"go.mod", []byte(mod)}, {"doc.go", []byte("// Package made is made up.\npackage made\n")}, {"data.bin", blob}} {
+			w, err := z.Create(root + f.name)
+			if err == nil {
+				_, err = w.Write(f.data)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("zip of %s: %w", m.Path, err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			return nil, fmt.Errorf("zip of %s: %w", m.Path, err)
+		}
+		out[prefix+".zip"] = b.Bytes()
+	}
+	return out, nil
+}
+
+// goMod is the go.mod file of the client's main module.
+func goMod(modules []Module) []byte {
+	var b bytes.Buffer
+	b.WriteString("module example.com/main\n\ngo 1.20\n\nrequire (\n")
+	for _, m := range modules {
+		fmt.Fprintf(&b, "\t%s %s\n", m.Path, m.version())
+	}
+	b.WriteString(")\n")
+	return b.Bytes()
+}

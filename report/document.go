@@ -1,0 +1,306 @@
+// Package report turns the result of an analysis into something to read.
+//
+// In comes an analyze.Result, out comes a Document and, from that alone, its
+// renderings: JSON, the terminal report and the connection table as CSV.
+// Build is the only place that decides what of a result is shown.
+package report
+
+import (
+	"iter"
+	"time"
+
+	"goproxytrace/analyze"
+	"goproxytrace/analyze/diagnose"
+	"goproxytrace/report/messages"
+)
+
+// Schema names the shape of the JSON document.
+const Schema = "goproxytrace.report/v1"
+
+// Options say how a Document is built.
+type Options struct {
+	// File is the capture's name as the user gave it.
+	File string
+	// Version is the version of this program.
+	Version string
+	// Interrupted is true where reading was stopped before the end.
+	Interrupted bool
+}
+
+// Document is what a reader gets to see of one capture.
+type Document struct {
+	Schema      string
+	Version     string
+	Interrupted bool
+	Capture     Capture
+	Verdict     Verdict
+	// Subject is the ID of the connection that the verdict is about, -1
+	// for none.
+	Subject        int64
+	Targets        []string
+	Processes      []Process
+	Unanswered     []analyze.Unanswered
+	Lookups        []Lookup
+	LookupsOmitted int64
+	Events         []Event
+	// Connections is how many there are; Rows yields them.
+	Connections int
+
+	store *analyze.Store
+}
+
+// Verdict is a judgement in words.
+type Verdict struct {
+	Class       string
+	Stage       string
+	Place       []string
+	Level       string
+	Summary     string
+	Notes       []string
+	Evidence    []Evidence
+	RefutedBy   []string
+	NextSteps   []string
+	NotAssessed []string
+	// Died is true for a death: false for ok, no-traffic and
+	// capture.unusable.
+	Died bool
+}
+
+// Evidence is one observation. Filter is a Wireshark display filter that
+// shows Frames, empty where there are none.
+type Evidence struct {
+	ID     string  `json:"id"`
+	Text   string  `json:"text"`
+	Frames []int64 `json:"frames"`
+	Filter string  `json:"filter"`
+}
+
+// Capture describes the file. Pointers are nil where the file does not say.
+type Capture struct {
+	File        string      `json:"file"`
+	Format      string      `json:"format,omitempty"`
+	Packets     int64       `json:"packets"`
+	Bytes       int64       `json:"bytes"`
+	Segments    int64       `json:"tcp_segments"`
+	Start       *time.Time  `json:"start"`
+	End         *time.Time  `json:"end"`
+	Received    *uint64     `json:"received"`
+	Dropped     *uint64     `json:"dropped"`
+	TruncatedAt *int64      `json:"truncated_at"`
+	Damage      *Damage     `json:"damage,omitempty"`
+	Interrupted bool        `json:"interrupted,omitempty"`
+	Interfaces  []Interface `json:"interfaces"`
+	Health      []Health    `json:"health"`
+	Unread      []Unread    `json:"unread,omitempty"`
+	HasSecrets  bool        `json:"has_secrets,omitempty"`
+	Notes       []string    `json:"notes,omitempty"`
+}
+
+// Damage says where a capture stops making sense.
+type Damage struct {
+	// Packet is the number that the packet at or after the damage would
+	// have had; Offset is the byte offset in the uncompressed file.
+	Packet int64  `json:"packet"`
+	Offset int64  `json:"offset"`
+	Reason string `json:"reason"`
+}
+
+// Interface is one capture interface.
+type Interface struct {
+	Name        string  `json:"name"`
+	Description string  `json:"description,omitempty"`
+	LinkType    string  `json:"link_type"`
+	Filter      string  `json:"filter,omitempty"`
+	Packets     int64   `json:"packets"`
+	Received    *uint64 `json:"received,omitempty"`
+	Dropped     *uint64 `json:"dropped"`
+}
+
+// Health is one fact about the capture's fitness as evidence.
+type Health struct {
+	ID     string  `json:"id"`
+	Text   string  `json:"text"`
+	Frames []int64 `json:"frames"`
+}
+
+// Unread counts frames of one kind that were not read.
+type Unread struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+	First int64  `json:"first_frame"`
+}
+
+// Process is a process with the verdict on all it did.
+type Process struct {
+	analyze.Process
+	Parent  uint32
+	Exit    *int
+	Verdict Verdict
+}
+
+// Lookup is one DNS question with its verdict.
+type Lookup struct {
+	analyze.Lookup
+	Verdict Verdict
+}
+
+// Event is something that happened on the host.
+type Event struct {
+	Time   *time.Time `json:"time"`
+	Source string     `json:"source"`
+	Text   string     `json:"text"`
+	PID    *uint32    `json:"pid"`
+	Frame  int64      `json:"frame,omitempty"`
+}
+
+// Build makes a Document of a result, which must stay open while the
+// document is rendered.
+func Build(r *analyze.Result, o Options) *Document {
+	d := &Document{
+		Schema:         Schema,
+		Version:        o.Version,
+		Interrupted:    o.Interrupted,
+		Capture:        buildCapture(r, o),
+		Verdict:        buildVerdict(&r.Verdict),
+		Subject:        r.Subject,
+		Targets:        r.Targets,
+		Unanswered:     r.Unanswered,
+		LookupsOmitted: r.LookupsOmitted,
+		store:          r.Connections,
+	}
+	for _, id := range r.NotAssessed {
+		d.Verdict.NotAssessed = appendNew(d.Verdict.NotAssessed, messages.Text(id))
+	}
+	if r.Connections != nil {
+		d.Connections = r.Connections.Len()
+	}
+	for i := range r.Processes {
+		p := &r.Processes[i]
+		d.Processes = append(d.Processes, Process{p.Process, p.Parent, p.Exit, buildVerdict(&p.Verdict)})
+	}
+	for i := range r.Lookups {
+		l := &r.Lookups[i]
+		d.Lookups = append(d.Lookups, Lookup{*l, buildVerdict(&l.Verdict)})
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		out := Event{Source: e.Source, Text: e.Text, Frame: e.Frame}
+		if !e.Time.IsZero() {
+			out.Time = &e.Time
+		}
+		if e.PID != 0 {
+			out.PID = &e.PID
+		}
+		d.Events = append(d.Events, out)
+	}
+	return d
+}
+
+func buildCapture(r *analyze.Result, o Options) Capture {
+	in := &r.Capture
+	c := Capture{
+		File: o.File, Format: in.Format, Packets: in.Packets, Bytes: in.Bytes, Segments: in.Segments,
+		Start: timestamp(in.Start), End: timestamp(in.End),
+		Received: in.Received, Dropped: in.Dropped,
+		Interrupted: o.Interrupted, HasSecrets: in.HasSecrets, Notes: in.Notes,
+		Interfaces: []Interface{}, Health: []Health{},
+	}
+	if c.File == "" {
+		c.File = in.File
+	}
+	if d := r.Damage; d != nil {
+		c.TruncatedAt = &d.Offset
+		c.Damage = &Damage{Packet: d.Packet, Offset: d.Offset, Reason: d.Reason}
+	}
+	for i := range in.Interfaces {
+		f := &in.Interfaces[i]
+		c.Interfaces = append(c.Interfaces, Interface{
+			Name: f.Name, Description: f.Description, LinkType: linkTypeName(uint16(f.LinkType)),
+			Filter: f.Filter, Packets: f.Packets, Received: f.Received, Dropped: f.Dropped,
+		})
+	}
+	for i := range in.Health {
+		e := &in.Health[i].Evidence
+		c.Health = append(c.Health, Health{ID: e.ID, Text: messages.Evidence(e), Frames: notNil(e.Frames)})
+	}
+	for _, u := range in.Unread {
+		c.Unread = append(c.Unread, Unread(u))
+	}
+	return c
+}
+
+func buildVerdict(v *diagnose.Verdict) Verdict {
+	out := Verdict{
+		Class: string(v.Class), Stage: string(v.Stage), Level: string(v.Level),
+		Summary: messages.Summary(v), Notes: v.Notes, Died: v.Died(),
+		RefutedBy: texts(v.RefutedBy), NextSteps: texts(v.NextSteps), NotAssessed: texts(v.NotAssessed),
+	}
+	for _, p := range v.Place {
+		out.Place = append(out.Place, string(p))
+	}
+	for i := range v.Evidence {
+		e := &v.Evidence[i]
+		out.Evidence = append(out.Evidence, Evidence{
+			ID: e.ID, Text: messages.Evidence(e), Frames: notNil(e.Frames), Filter: FrameFilter(e.Frames),
+		})
+	}
+	return out
+}
+
+func texts(ids []string) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = messages.Text(id)
+	}
+	return out
+}
+
+func appendNew(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func timestamp(ns int64) *time.Time {
+	if ns == 0 {
+		return nil
+	}
+	t := time.Unix(0, ns).UTC()
+	return &t
+}
+
+// Rows yields the connections in order of their IDs. A Row is valid until the
+// next one is asked for.
+func (d *Document) Rows() iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		if d.store == nil {
+			return
+		}
+		row := new(Row)
+		for h, err := range d.store.Held() {
+			if err == nil {
+				err = row.set(h)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package messages
+
+import "goproxytrace/analyze/diagnose"
+
+const (
+	okConnection       = "nothing ended this connection or lookup before its time"
+	unusableConnection = "this connection cannot be judged from this capture"
+)
+
+// places ends the summary of a death that the evidence puts in one place.
+var places = map[diagnose.Place]string{
+	diagnose.Host:    "; the evidence puts it on this machine",
+	diagnose.Client:  "; it was this end's own doing",
+	diagnose.Network: "; the evidence puts it on the network, not at the far end",
+	diagnose.Remote:  "; the evidence puts it at the far end",
+}
+
+// summaries holds one sentence per class.
+var summaries = map[diagnose.Class]string{
+	diagnose.OK:              "no death is in this capture: of {connections} connections and lookups that count, none failed for good",
+	diagnose.NoTraffic:       "nothing of the go command is in this capture, which is no proof of health",
+	diagnose.CaptureUnusable: "this capture cannot show what happened[ to {host}]",
+
+	diagnose.LinkGatewaySilent: "{host} could not be reached: the local link's gateway did not answer for {after}",
+
+	diagnose.DNSNoAnswer:    "the name {name} was never resolved: {address} left {queries} queries unanswered for {after}",
+	diagnose.DNSNXDomain:    "the resolver {address} says that the name {name} does not exist, after {after}",
+	diagnose.DNSNoData:      "the resolver {address} knows no IPv4 address of {name}, after {after}",
+	diagnose.DNSServFail:    "the resolver {address} failed to resolve {name}, after {after}",
+	diagnose.DNSRefused:     "the resolver {address} refused to resolve {name}, after {after}",
+	diagnose.DNSUnreachable: "the resolver {address} cannot be reached for {name}, as {router} said after {after}",
+	diagnose.DNSSinkhole:    "the resolver {address} sent {name} to {answer}, which leads nowhere, after {after}",
+	diagnose.DNSForged:      "the question for {name} got two contradicting answers, the first of them {answer}, within {after}",
+
+	diagnose.ConnectNotSent:         "{host} was resolved to {address}, but no connection attempt left this machine within {after}",
+	diagnose.ConnectRejectedLocally: "this machine itself rejected the connection to {host} ({address})[ after {after}]",
+	diagnose.ConnectAnswerIgnored:   "{host} ({address}) accepted the connection, but this machine discarded its answers for {after}",
+	diagnose.ConnectNoAnswer:        "connecting to {host} ({address}) got no answer to {syns} attempts within {after}",
+	diagnose.ConnectRefused:         "the connection to {host} ({address}) was refused by a reset after {after}",
+	diagnose.ConnectUnreachable:     "connecting to {host} ({address}) failed after {after}: {router} said that it cannot be reached (ICMP type {type}, code {code})",
+
+	diagnose.ProxyRefused: "the CONNECT proxy {address} refused the tunnel to {target} with status {status} after {after}",
+	diagnose.ProxySilent:  "the CONNECT proxy {address} did not answer the request for {target} within {after}",
+
+	diagnose.TLSClientHelloNotSent:  "the connection to {host} ({address}) was made, but no ClientHello left this machine within {after}",
+	diagnose.TLSClientHelloLost:     "the TLS handshake with {host} ({address}) died: its ClientHello was sent again and again and not acknowledged for {after}",
+	diagnose.TLSLargePacketsLost:    "the TLS handshake with {host} ({address}) died after {after}: large packets were lost while small ones passed",
+	diagnose.TLSNoServerHello:       "the TLS handshake with {host} ({address}) died: its ClientHello was acknowledged and never answered within {after}",
+	diagnose.TLSServerFlightStalled: "the TLS handshake with {host} ({address}) stopped in the middle of the server's answer for {after}",
+	diagnose.TLSAnswerIgnored:       "{host} ({address}) answered the ClientHello, but this machine never accepted the answer within {after}",
+	diagnose.TLSReset:               "the TLS handshake with {host} ({address}) was reset after {after}",
+	diagnose.TLSClosed:              "the TLS handshake with {host} ({address}) ended after {after}: the connection was closed from the far side without an alert",
+	diagnose.TLSAlertFromServer:     "the TLS handshake with {host} ({address}) was refused after {after} by the far end's alert {alert}[ ({number})]",
+	diagnose.TLSAlertFromClient:     "the client broke off the TLS handshake with {host} ({address}) after {after} with the alert {alert} ({number})",
+	diagnose.TLSCertificateRejected: "the client refused the certificate shown for {host} ({address})[, issued by {issuer}], after {after}",
+	diagnose.TLSNotTLS:              "{host} ({address}) answered the ClientHello with something that is not TLS ({answer}) after {after}",
+	diagnose.TLSLocalInterception:   "the TLS connection to {host} ({address}) is made by another program on this machine",
+
+	diagnose.HTTPNoResponse: "{host} ({address}) took the request and sent no answer; {after} had passed since the connection began",
+	diagnose.HTTPError:      "{host} ({address}) answered the request with status {status} after {after}",
+
+	diagnose.TransferRemoteIdle:      "{host} ({address}) stopped sending after {bytes} and was quiet for {quiet}",
+	diagnose.TransferPathDead:        "the connection to {host} ({address}) went dead after {bytes}: nothing came back for {quiet}",
+	diagnose.TransferHeavyLoss:       "the download from {host} ({address}) stuck after {bytes}: lost packets were not made up for {quiet}",
+	diagnose.TransferReset:           "the download from {host} ({address}) was reset after {after} and {bytes}",
+	diagnose.TransferTruncated:       "{host} ({address}) ended the connection in the middle of an answer after {after} and {bytes}",
+	diagnose.TransferReceiverStalled: "this machine stopped reading from {host} ({address}) after {bytes}, for {quiet}",
+
+	diagnose.ClientAborted:             "the client itself left the connection to {host} ({address}) after {after}, while an answer was due",
+	diagnose.ClientStalled:             "{host} ({address}) had said all that was due, and the client did not go on for {after}",
+	diagnose.ClientVerificationStalled: "the client did not go on with {host} ({address}) for {after}, while its certificate checks got no answer",
+}
+
+// titles holds each class in a few words.
+var titles = map[diagnose.Class]string{
+	diagnose.OK:                        "no fault seen",
+	diagnose.NoTraffic:                 "no traffic",
+	diagnose.CaptureUnusable:           "capture unusable",
+	diagnose.LinkGatewaySilent:         "gateway silent",
+	diagnose.DNSNoAnswer:               "no DNS answer",
+	diagnose.DNSNXDomain:               "no such name",
+	diagnose.DNSNoData:                 "name without address",
+	diagnose.DNSServFail:               "resolver failed",
+	diagnose.DNSRefused:                "resolver refused",
+	diagnose.DNSUnreachable:            "resolver unreachable",
+	diagnose.DNSSinkhole:               "DNS sinkhole",
+	diagnose.DNSForged:                 "forged DNS answer",
+	diagnose.ConnectNotSent:            "no attempt left",
+	diagnose.ConnectRejectedLocally:    "rejected locally",
+	diagnose.ConnectAnswerIgnored:      "answer discarded here",
+	diagnose.ConnectNoAnswer:           "no answer to connect",
+	diagnose.ConnectRefused:            "connection refused",
+	diagnose.ConnectUnreachable:        "unreachable",
+	diagnose.ProxyRefused:              "refused by CONNECT proxy",
+	diagnose.ProxySilent:               "CONNECT proxy silent",
+	diagnose.TLSClientHelloNotSent:     "ClientHello not sent",
+	diagnose.TLSClientHelloLost:        "ClientHello lost",
+	diagnose.TLSLargePacketsLost:       "large packets lost",
+	diagnose.TLSNoServerHello:          "no ServerHello",
+	diagnose.TLSServerFlightStalled:    "handshake stalled",
+	diagnose.TLSAnswerIgnored:          "TLS answer discarded here",
+	diagnose.TLSReset:                  "handshake reset",
+	diagnose.TLSClosed:                 "handshake closed",
+	diagnose.TLSAlertFromServer:        "alert from server",
+	diagnose.TLSAlertFromClient:        "alert from client",
+	diagnose.TLSCertificateRejected:    "certificate rejected",
+	diagnose.TLSNotTLS:                 "not TLS",
+	diagnose.TLSLocalInterception:      "local interception",
+	diagnose.HTTPNoResponse:            "no response",
+	diagnose.HTTPError:                 "HTTP error",
+	diagnose.TransferRemoteIdle:        "far end went quiet",
+	diagnose.TransferPathDead:          "path went dead",
+	diagnose.TransferHeavyLoss:         "heavy loss",
+	diagnose.TransferReset:             "download reset",
+	diagnose.TransferTruncated:         "download cut short",
+	diagnose.TransferReceiverStalled:   "receiver stalled",
+	diagnose.ClientAborted:             "client left",
+	diagnose.ClientStalled:             "client stalled",
+	diagnose.ClientVerificationStalled: "certificate check stalled",
+}
