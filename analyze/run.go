@@ -114,7 +114,7 @@ func (p *pipeline) tcp(s *decode.Segment) {
 		}
 	}
 	c, _, _ := p.table.Segment(s)
-	if s.ProcessID != 0 && c.ProcessID == 0 {
+	if c != nil && s.ProcessID != 0 && c.ProcessID == 0 {
 		c.ProcessID = s.ProcessID
 	}
 }

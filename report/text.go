@@ -151,21 +151,43 @@ func (t *textWriter) processes(d *Document) {
 	t.more(len(d.Processes)-listed, "process", "processes", "--json")
 }
 
+// failed are the failed lookups of one name that ended alike.
+type failed struct {
+	last  *Lookup
+	types []string
+	count int
+}
+
 func (t *textWriter) lookups(d *Document) {
-	var died []*Lookup
+	var groups []*failed
+	byName := make(map[[2]string]*failed)
 	for i := range d.Lookups {
-		if d.Lookups[i].Verdict.Died {
-			died = append(died, &d.Lookups[i])
+		l := &d.Lookups[i]
+		if !l.Verdict.Died {
+			continue
+		}
+		key := [2]string{l.Name, l.Verdict.Class}
+		g := byName[key]
+		if g == nil {
+			g = new(failed)
+			byName[key] = g
+			groups = append(groups, g)
+		}
+		g.last = l
+		g.count++
+		if !slices.Contains(g.types, l.Type) {
+			g.types = append(g.types, l.Type)
 		}
 	}
-	if len(died) == 0 {
+	if len(groups) == 0 {
 		return
 	}
 	t.heading("Name lookups that failed")
-	for _, l := range died[:min(len(died), listed)] {
-		t.bullet(fmt.Sprintf("%s %s: %s: %s", l.Name, l.Type, l.Verdict.Class, l.Verdict.Summary))
+	for _, g := range groups[:min(len(groups), listed)] {
+		t.bullet(fmt.Sprintf("%s %s (%s): %s: %s", g.last.Name, strings.Join(g.types, ", "),
+			count(g.count, "question", "questions"), g.last.Verdict.Class, g.last.Verdict.Summary))
 	}
-	t.more(len(died)-listed, "lookup", "lookups", "--json")
+	t.more(len(groups)-listed, "name", "names", "--json")
 }
 
 func (t *textWriter) more(n int, singular, plural, flag string) {

@@ -191,7 +191,7 @@ func FuzzText(f *testing.F) {
 
 func TestUnits(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
-		{millis(nil), "-"}, {millis(ptr(0.04)), "0.0 ms"}, {millis(ptr(9.99)), "10.0 ms"}, {millis(ptr(35_000.0)), "35.0 s"},
+		{millis(nil), "-"}, {millis(ptr(0.04)), "0.04 ms"}, {millis(ptr(9.99)), "10.0 ms"}, {millis(ptr(35_000.0)), "35.0 s"},
 		{millis(ptr(3_600_000.0)), "1h0m0s"}, {bytesText(0), "0 B"}, {bytesText(9999), "9999 B"}, {bytesText(1_234_567), "1.2 MB"},
 		{bytesText(700_000_000), "700.0 MB"}, {count(1, "packet", "packets"), "1 packet"}, {count(1234567, "packet", "packets"), "1,234,567 packets"},
 		{fmt.Sprint(grouped(999)), "999"},

@@ -12,6 +12,8 @@ func millis(ms *float64) string {
 		return "-"
 	}
 	switch v := *ms; {
+	case v < 1:
+		return fmt.Sprintf("%.2f ms", v)
 	case v < 10:
 		return fmt.Sprintf("%.1f ms", v)
 	case v < 9999.5:

@@ -5,9 +5,9 @@ import (
 )
 
 const (
-	// maxDepth bounds how many headers may nest in one frame before the
-	// decoder gives up on it.
-	maxDepth = 64
+	// maxHeaders bounds the headers of one frame, nested or side by side,
+	// before the decoder gives up on it.
+	maxHeaders = 256
 	// maxSegments bounds the segments of one frame: more come only from
 	// headers made up to multiply.
 	maxSegments = 64
@@ -17,12 +17,12 @@ const (
 // datagrams (bounded) and the counts of what it could not read. It must not be
 // used from several goroutines at once.
 type Decoder struct {
-	out   []Segment
-	frame int64
-	time  int64
-	iface int32
-	depth int
-	count int // segments given for this frame
+	out     []Segment
+	frame   int64
+	time    int64
+	iface   int32
+	headers int // read of this frame
+	count   int // segments given for this frame
 
 	direction uint8
 	layer     uint8
@@ -35,7 +35,7 @@ type Decoder struct {
 	unread   unreadTable
 	frags    fragmentTable
 	layers   layerSet
-	owners   map[Process]*Process
+	owners   map[ownerKey]*Process
 	wlanSeen [16]wlanKey
 	wlanNext int
 	sampled  bool // headers sampled by another device (sFlow)
@@ -71,7 +71,7 @@ func (d *Decoder) Decode(p *capture.Packet, out []Segment) []Segment {
 	d.time = p.Time
 	d.iface = p.Interface
 	d.direction = uint8(p.Direction)
-	d.depth = 0
+	d.headers = 0
 	d.layer = 0
 	d.linkVLAN = 0
 	d.process = nil
@@ -139,11 +139,11 @@ func (d *Decoder) segment(proto Proto) *Segment {
 	return s
 }
 
-// enter counts one more header; it is false, and counted, where headers nest
-// too deeply.
+// enter counts one more header; it is false, and counted, where a frame has too
+// many.
 func (d *Decoder) enter() bool {
-	d.depth++
-	if d.depth > maxDepth {
+	d.headers++
+	if d.headers > maxHeaders {
 		d.miss(missNested, 0)
 		return false
 	}

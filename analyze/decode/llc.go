@@ -92,7 +92,7 @@ func (d *Decoder) snap(v view, pad int) {
 			return
 		}
 	}
-	d.miss(missSNAP, oui<<16|uint32(pid))
+	d.countMiss(missKey{kind: missSNAP, number: uint32(pid), vendor: oui})
 }
 
 func (d *Decoder) tokenRing(v view) {

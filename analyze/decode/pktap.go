@@ -17,13 +17,13 @@ func (d *Decoder) pktap(lt uint16, v view) {
 	const version2 = 0x80000
 	var n int
 	var inner uint32
-	p := Process{PID: -1, EffectivePID: -1}
+	var p ownerKey
 	if le32(b[36:])&version2 != 0 && int(b[0]) >= 40 && int(b[0]) <= len(b) {
 		n = int(b[0])
 		inner = uint32(le16(b[6:]))
-		p.PID, p.EffectivePID = int32(le32(b[28:])), int32(le32(b[32:]))
-		p.Name = cString(b[:n], int(b[3]))
-		p.EffectiveName = cString(b[:n], int(b[4]))
+		p.pid, p.effectivePID = int32(le32(b[28:])), int32(le32(b[32:]))
+		p.name = cString(b[:n], int(b[3]))
+		p.effectiveName = cString(b[:n], int(b[4]))
 	} else {
 		length := le32(b)
 		if length < 108 || length > 4096 {
@@ -37,14 +37,14 @@ func (d *Decoder) pktap(lt uint16, v view) {
 			return
 		}
 		inner = le32(b[8:])
-		p.PID, p.EffectivePID = int32(le32(b[52:])), int32(le32(b[84:]))
-		p.Name = cString(b[:73], 56)
-		p.EffectiveName = cString(b[:min(n, 105)], 88)
+		p.pid, p.effectivePID = int32(le32(b[52:])), int32(le32(b[84:]))
+		p.name = cString(b[:73], 56)
+		p.effectiveName = cString(b[:min(n, 105)], 88)
 		if le32(b[4:]) == 0 {
 			return // no packet follows
 		}
 	}
-	if p.PID > 0 || p.EffectivePID > 0 {
+	if p.pid > 0 || p.effectivePID > 0 {
 		d.process = d.owner(p)
 	}
 	if inner == linkPKTAP || inner == linkPKTAPUser || inner > 0xffff || !d.enter() {
@@ -54,33 +54,45 @@ func (d *Decoder) pktap(lt uint16, v view) {
 	d.linkFrame(uint16(inner), v.skip(n))
 }
 
+// ownerKey is an owner as the header has it. It is a key without pointers so
+// that looking up a known owner allocates nothing.
+type ownerKey struct {
+	pid, effectivePID   int32
+	name, effectiveName comm
+}
+
+// comm is a command name; the kernel keeps at most 17 bytes of one.
+type comm [32]byte
+
 // cString returns the text at offset o up to a zero byte; an offset of 0
 // means that there is none.
-func cString(b []byte, o int) string {
+func cString(b []byte, o int) (c comm) {
 	if o <= 0 || o >= len(b) {
-		return ""
+		return c
 	}
 	b = b[o:]
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
 	}
-	return string(b)
+	copy(c[:], b)
+	return c
 }
+
+func (c comm) String() string { return string(bytes.TrimRight(c[:], "\x00")) }
 
 // maxOwners bounds the distinct owners kept so that equal ones share memory.
 const maxOwners = 4096
 
-func (d *Decoder) owner(p Process) *Process {
-	if known := d.owners[p]; known != nil {
+func (d *Decoder) owner(key ownerKey) *Process {
+	if known := d.owners[key]; known != nil {
 		return known
 	}
-	kept := new(Process)
-	*kept = p
+	p := &Process{PID: key.pid, Name: key.name.String(), EffectivePID: key.effectivePID, EffectiveName: key.effectiveName.String()}
 	if d.owners == nil {
-		d.owners = make(map[Process]*Process)
+		d.owners = make(map[ownerKey]*Process)
 	}
 	if len(d.owners) < maxOwners {
-		d.owners[p] = kept
+		d.owners[key] = p
 	}
-	return kept
+	return p
 }

@@ -37,7 +37,8 @@ const (
 	AE
 )
 
-// Segment is one transport unit. All slices borrow the packet's bytes.
+// Segment is one transport unit. All slices borrow the packet's bytes, or, where
+// Reassembled is set, have memory of their own.
 type Segment struct {
 	Frame int64 // capture.Packet.Number
 	Time  int64 // capture.Packet.Time
@@ -57,8 +58,9 @@ type Segment struct {
 	DontFragment bool
 	// HasIPID is false for IPv6 without a fragment header.
 	HasIPID bool
-	// Fragment is true for a first fragment that was not reassembled: no
-	// payload length is known.
+	// Fragment is true for a first fragment that was not reassembled, and
+	// for a header that another device sampled (sFlow): no payload length is
+	// known.
 	Fragment bool
 	// Reassembled is true where the segment was put together from IP
 	// fragments; Frame is then the frame that completed it.
@@ -95,7 +97,8 @@ type Segment struct {
 	// for the checksum.
 	Transport []byte
 	// ICMPType and ICMPCode; for ARP, ICMPType is 1 for a question and 2
-	// for an answer, and Src asks about (or answers for) Dst.
+	// for an answer, Src is who asks or answers and Dst the address that is
+	// asked about or answered for.
 	ICMPType, ICMPCode uint8
 	// Quote is set on ICMP errors that quote a transport header.
 	Quote *Quote

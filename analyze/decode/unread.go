@@ -136,6 +136,7 @@ var headerNames = [hdrMax]string{
 type missKey struct {
 	kind   missKind
 	number uint32
+	vendor uint32 // OUI of a SNAP header
 }
 
 type missCount struct{ count, first int64 }
@@ -152,8 +153,11 @@ type unreadTable struct {
 }
 
 func (d *Decoder) miss(kind missKind, number uint32) {
+	d.countMiss(missKey{kind: kind, number: number})
+}
+
+func (d *Decoder) countMiss(key missKey) {
 	t := &d.unread
-	key := missKey{kind, number}
 	if t.lastN == nil || t.last != key {
 		c := t.counts[key]
 		if c == nil {
@@ -225,7 +229,7 @@ func (k missKey) name() string {
 	case missSAP:
 		return named("LLC SAP", k.number, "0x%02x", sapNames)
 	case missSNAP:
-		return named("SNAP protocol", k.number, "0x%08x", nil)
+		return fmt.Sprintf("SNAP protocol %06x:%04x", k.vendor, k.number)
 	case missPPP:
 		return named("PPP protocol", k.number, "0x%04x", pppNames)
 	case missNull:

@@ -226,8 +226,8 @@ type Conn struct {
 	synTime    int64 // latest pure SYN
 	mptcp      bool
 	mpOps      uint16
-	prev, next *Conn // list of closed connections
-	inClosed   bool
+	prev, next *Conn
+	list       *connList // that holds prev and next, nil for none
 	split      bool
 	// Continued is true where the connection goes on from one that Split ended.
 	Continued   bool

@@ -42,8 +42,12 @@ const minHeader = 20
 
 // Defaults of Options.
 const (
-	defaultLinger    = 120e9 // two maximum segment lifetimes of RFC 9293, in ns
-	defaultMaxClosed = 8192
+	defaultLinger        = 120e9 // two maximum segment lifetimes of RFC 9293, in ns
+	defaultMaxClosed     = 1024
+	defaultMaxUnanswered = 200_000
+	// maxGraves is how many tuples of connections that were let go are
+	// remembered.
+	maxGraves = 16 << 10
 )
 
 // Options sets bounds. The zero value means the defaults.
@@ -54,6 +58,9 @@ type Options struct {
 	// MaxClosed bounds how many closed connections are remembered for
 	// late segments.
 	MaxClosed int
+	// MaxUnanswered bounds how many connection attempts without an answer
+	// are waited for: a flood of them must not take all memory.
+	MaxUnanswered int
 }
 
 // Table holds the connections of one capture.
@@ -65,8 +72,14 @@ type Table struct {
 	nextID  int64
 	silent  Half // stands for a direction that was never heard of; never changed
 
-	closedHead, closedTail *Conn
-	closedCount            int
+	closed  connList // closed connections that may still be heard of
+	waiting connList // connections that nobody answered yet
+
+	graves    map[key]struct{}
+	graveKeys []key
+	graveNext int
+	// Late counts segments of closed connections that were let go.
+	Late int64
 
 	freeConns   []*Conn
 	freeHalves  []*Half
@@ -82,6 +95,9 @@ func NewTable(h Handler, o Options) *Table {
 	if o.MaxClosed == 0 {
 		o.MaxClosed = defaultMaxClosed
 	}
+	if o.MaxUnanswered == 0 {
+		o.MaxUnanswered = defaultMaxUnanswered
+	}
 	t := &Table{opts: o, handler: h, conns: make(map[key]*Conn)}
 	t.silent.window = 0xFFFF
 	t.silent.scale = scaleUnknown
@@ -92,7 +108,8 @@ func NewTable(h Handler, o Options) *Table {
 func (t *Table) Connections() int64 { return t.nextID }
 
 // Segment takes the next TCP segment in file order. It returns the
-// connection, the direction (index into Conn.Half) and the findings.
+// connection, the direction (index into Conn.Half) and the findings; nil where
+// the segment comes too late for a connection that was let go.
 func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
 	k, low := keyOf(&s.Src, &s.Dst, s.SrcPort, s.DstPort)
 	if c = t.last; c == nil || c.key != k {
@@ -100,6 +117,10 @@ func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
 	}
 	switch {
 	case c == nil:
+		if t.buried(k, s) {
+			t.Late++
+			return nil, 0, 0
+		}
 		c = t.open(k, s)
 	case c.split:
 		t.retire(c)
@@ -251,52 +272,110 @@ func (c *Conn) half(d uint8, t *Table) *Half {
 	return h
 }
 
-// age keeps the list of closed connections in order of their last segment and
-// lets go of those that nobody speaks on any more.
+// age files c by its state and lets go of connections that nobody speaks on
+// any more: closed ones, and unanswered ones beyond what a busy host makes.
 func (t *Table) age(c *Conn, s *decode.Segment) {
-	if c.closed && !t.opts.KeepAll {
-		t.unlink(c)
-		c.closedAt = s.Time
-		c.prev, c.next = t.closedTail, nil
-		if t.closedTail != nil {
-			t.closedTail.next = c
-		} else {
-			t.closedHead = c
-		}
-		t.closedTail = c
-		c.inClosed = true
-		t.closedCount++
+	if t.opts.KeepAll {
+		return
 	}
-	for h := t.closedHead; h != nil && h != c; h = t.closedHead {
-		if t.closedCount <= t.opts.MaxClosed && s.Time-h.closedAt < defaultLinger {
+	switch {
+	case c.closed:
+		t.closed.moveToEnd(c)
+		c.closedAt = s.Time
+	case c.list == nil && c.unanswered() && c.Half[0].Packets == 1:
+		t.waiting.moveToEnd(c)
+	case c.list == &t.waiting && !c.unanswered():
+		t.waiting.remove(c)
+	}
+	for h := t.closed.head; h != nil && h != c; h = t.closed.head {
+		if t.closed.n <= t.opts.MaxClosed && s.Time-h.closedAt < defaultLinger {
 			break
 		}
+		t.bury(h)
+		t.retire(h)
+	}
+	for t.waiting.n > t.opts.MaxUnanswered {
+		h := t.waiting.head
+		t.bury(h)
 		t.retire(h)
 	}
 }
 
-func (t *Table) unlink(c *Conn) {
-	if !c.inClosed {
-		return
+// unanswered reports whether only one end was heard, asking to connect.
+func (c *Conn) unanswered() bool {
+	h := c.Half[0]
+	return h != nil && h.SYNs > 0 && uint64(h.SYNs) == h.Packets && (c.Half[1] == nil || c.Half[1].Packets == 0)
+}
+
+// bury remembers the tuple of a connection that is let go, so that a late
+// segment is not taken for a new connection.
+func (t *Table) bury(c *Conn) {
+	if t.graves == nil {
+		t.graves = make(map[key]struct{}, maxGraves)
+		t.graveKeys = make([]key, maxGraves)
 	}
+	k := &t.graveKeys[t.graveNext]
+	if *k != (key{}) {
+		delete(t.graves, *k)
+	}
+	*k = c.key
+	t.graves[c.key] = struct{}{}
+	t.graveNext = (t.graveNext + 1) % maxGraves
+}
+
+// buried reports whether s belongs to a connection that was let go. A SYN
+// begins a new one.
+func (t *Table) buried(k key, s *decode.Segment) bool {
+	if t.graves == nil || s.Flags&(decode.SYN|decode.ACK) == decode.SYN {
+		return false
+	}
+	_, ok := t.graves[k]
+	return ok
+}
+
+// connList is a list of connections, the one heard of longest ago first. A
+// connection is in at most one.
+type connList struct {
+	head, tail *Conn
+	n          int
+}
+
+func (l *connList) moveToEnd(c *Conn) {
+	if c.list != nil {
+		c.list.remove(c)
+	}
+	c.list = l
+	c.prev, c.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = c
+	} else {
+		l.head = c
+	}
+	l.tail = c
+	l.n++
+}
+
+func (l *connList) remove(c *Conn) {
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {
-		t.closedHead = c.next
+		l.head = c.next
 	}
 	if c.next != nil {
 		c.next.prev = c.prev
 	} else {
-		t.closedTail = c.prev
+		l.tail = c.prev
 	}
-	c.prev, c.next, c.inClosed = nil, nil, false
-	t.closedCount--
+	c.prev, c.next, c.list = nil, nil, nil
+	l.n--
 }
 
 // retire ends a connection: its streams are flushed, its facts handed over,
 // its memory kept for the next one.
 func (t *Table) retire(c *Conn) {
-	t.unlink(c)
+	if c.list != nil {
+		c.list.remove(c)
+	}
 	if t.conns[c.key] == c {
 		delete(t.conns, c.key)
 	}

@@ -110,11 +110,10 @@ func parseCertificate(raw []byte, sum [sha256.Size]byte) *Certificate {
 	if err := out.fields(raw); err != "" {
 		out.Err = err
 	}
-	// x509 copies nothing of what it points into, hence the copies here.
 	cert, err := x509.ParseCertificate(raw)
 	if err != nil {
 		if out.Err == "" {
-			out.Err = strings.Clone(err.Error())
+			out.Err = err.Error()
 		}
 		return out
 	}
@@ -220,7 +219,7 @@ func distinguishedName(der []byte) string {
 		return looseName(der)
 	}
 	// RDNSequence.String escapes what RFC 2253 asks for and keeps the rest.
-	return strings.Clone(rdns.String())
+	return rdns.String()
 }
 
 // looseName renders the strings of a Name that encoding/asn1 refuses, without

@@ -195,7 +195,7 @@ func damagedEarly(path string) bool {
 	if _, _, ok := p.header(r, data); !ok {
 		return false
 	}
-	n := p.faults(p.variant, data[pcapHeaderLen:], err != nil || len(data) < chunkSize)
+	n, _ := p.faults(p.variant, data[pcapHeaderLen:], err != nil || len(data) < chunkSize)
 	return n > 0 && p.variant == variantStandard && p.mult == 1000
 }
 

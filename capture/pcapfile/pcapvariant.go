@@ -23,7 +23,12 @@ func (p *pcapParser) guessVariant(r *Reader, magic uint32, recs []byte) {
 	}
 	best := -1
 	for _, v := range candidates {
-		faults := p.faults(v, recs, r.inErr != nil)
+		faults, records := p.faults(v, recs, r.inErr != nil)
+		if v != candidates[0] && magic == magicMicro && records < 2 {
+			// One record is no evidence: a standard file that is cut
+			// shortly after its first packet looks like this too.
+			continue
+		}
 		if best < 0 || faults < best {
 			best, p.variant = faults, v
 		}
@@ -35,9 +40,8 @@ func (p *pcapParser) guessVariant(r *Reader, magic uint32, recs []byte) {
 
 // faults counts what is implausible about the first record, among the first
 // few, of which anything is in layout v. complete says that recs reaches to
-// the end of the file.
-func (p *pcapParser) faults(v pcapVariant, recs []byte, complete bool) int {
-	n := 0
+// the end of the file; records is how many whole ones were looked at.
+func (p *pcapParser) faults(v pcapVariant, recs []byte, complete bool) (n, records int) {
 	hdr := variantHeaderLen[v]
 	for range recordsTried {
 		// A file that breaks one rule, such as its own snapshot length,
@@ -75,8 +79,9 @@ func (p *pcapParser) faults(v pcapVariant, recs []byte, complete bool) int {
 			break
 		}
 		recs = recs[hdr+int(incl):]
+		records++
 	}
-	return n
+	return n, records
 }
 
 // plausibleProtocol accepts EtherTypes and Linux's internal packet types.

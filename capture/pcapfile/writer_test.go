@@ -279,7 +279,7 @@ func TestWrittenAgainstTshark(t *testing.T) {
 			t.Fatalf("%v %v", err, diffs)
 		}
 		cmd := exec.Command("tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=|", "-E", "quote=n", "-e", "frame.interface_name",
-			"-e", "frame.packet_flags_direction", "-e", "frame.packet_flags_fcs_length", "-e", "frame.verdict.xdp")
+			"-e", "frame.packet_flags_direction", "-e", "frame.packet_flags_fcs_length", "-e", "frame.verdict.ebpf_xdp")
 		var errOut bytes.Buffer
 		cmd.Stderr = &errOut
 		out, err := cmd.Output()

@@ -7,8 +7,8 @@
 // same facts. The captures have the same packets in every run with the same
 // seed; only the random bytes inside the recorded TLS handshakes differ.
 //
-//	go run ./internal/bench -dir /var/tmp/bench
-//	go run ./internal/bench -dir /var/tmp/bench -quick
+//	go run ./internal/bench -dir DIRECTORY
+//	go run ./internal/bench -dir DIRECTORY -quick
 //
 // Existing files of the right name are measured as they are; -force makes
 // them anew. Nothing is deleted.

@@ -83,9 +83,16 @@ func Catalogue() []Scenario {
 		},
 		{
 			Name:  "hello-dropped",
-			About: "the router drops every ClientHello; small packets pass",
+			About: "the router drops every packet of a ClientHello, large or small; only what is empty passes",
 			Truth: Truth{"tls.client-hello-lost", []string{"network"}, "network"}, Fails: true,
-			Forward: []string{"tcp dport 443 meta length > 200 drop"},
+			// An acknowledgement with timestamps and SACK blocks stays below.
+			Forward: []string{"tcp dport 443 meta length > 92 drop"},
+		},
+		{
+			Name:  "large-dropped",
+			About: "the router drops large packets to the server, as a path with too small an MTU does without ICMP",
+			Truth: Truth{"tls.large-packets-lost", []string{"network"}, "network"}, Fails: true,
+			Forward: []string{"tcp dport 443 meta length > 1400 drop"},
 		},
 		{
 			Name:  "hello-reset",

@@ -27,7 +27,7 @@ const parallel = 8
 
 // quick are those that end within a few seconds.
 var quick = []string{"healthy-h2", "healthy-http1", "reset-body", "connect-refused", "icmp-prohibited", "hello-reset",
-	"hello-closed", "hello-alert", "plain-http", "dns-nxdomain", "stalled-download", "hello-dropped"}
+	"hello-closed", "hello-alert", "plain-http", "dns-nxdomain", "stalled-download", "hello-dropped", "large-dropped"}
 
 func TestScenarios(t *testing.T) {
 	needLab(t)
@@ -164,6 +164,7 @@ func TestBrokenScenarioRemovesEverything(t *testing.T) {
 var said = map[string]string{
 	"stalled-download": "TLS handshake timeout",
 	"hello-dropped":    "TLS handshake timeout",
+	"large-dropped":    "TLS handshake timeout",
 	"reset-body":       "connection reset by peer",
 	"syn-drop":         "i/o timeout",
 	"connect-refused":  "connection refused",
