@@ -17,6 +17,7 @@ func (p *pipeline) udp(s *decode.Segment) {
 	if s.SrcPort != dnsPort && s.DstPort != dnsPort {
 		return
 	}
+	p.env.Heard = p.env.Heard || s.SrcPort == dnsPort && s.DstPort != dnsPort
 	src := dnswire.Endpoint{Addr: s.Src, Port: s.SrcPort}
 	dst := dnswire.Endpoint{Addr: s.Dst, Port: s.DstPort}
 	p.lookups.Feed(s.Frame, s.Time, src, dst, dnswire.UDP, s.Payload)

@@ -44,9 +44,10 @@ func Run(ctx context.Context, src capture.Source, o Options) (*Result, error) {
 	p := newPipeline(o)
 	d := decode.New()
 	err := forEachBatch(ctx, src, d, o.Progress, p.batch)
-	r := p.finish(src.Info(), d)
 	var damage *capture.DamageError
-	if errors.As(err, &damage) {
+	p.env.Damaged = errors.As(err, &damage)
+	r := p.finish(src.Info(), d)
+	if damage != nil {
 		r.Damage = damage
 		r.Capture.TruncatedAt = damage.Offset
 		err = nil
@@ -114,8 +115,14 @@ func (p *pipeline) tcp(s *decode.Segment) {
 		}
 	}
 	c, _, _ := p.table.Segment(s)
-	if c != nil && s.ProcessID != 0 && c.ProcessID == 0 {
+	if c == nil {
+		return
+	}
+	if s.ProcessID != 0 && c.ProcessID == 0 {
 		c.ProcessID = s.ProcessID
+	}
+	if !p.env.Heard && c.Half[0] != nil && c.Half[1] != nil && c.Half[0].Packets > 0 && c.Half[1].Packets > 0 {
+		p.env.Heard = true
 	}
 }
 
@@ -124,6 +131,7 @@ func (p *pipeline) icmp(s *decode.Segment) {
 	if s.Quote == nil {
 		return
 	}
+	p.env.Heard = p.env.Heard || s.Src != s.Quote.Src // this host's own errors are no answer
 	if s.Quote.Proto == decode.ProtoUDP {
 		p.unreachableLookup(s)
 		return

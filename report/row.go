@@ -20,7 +20,17 @@ type Row struct {
 	member rawMembers
 	class  []byte
 	judged diagnose.Verdict
+	// words holds verdicts in words by their encoding: most connections of
+	// a capture share one of a few, which need not be decoded again.
+	words map[string][]byte
 }
+
+// Bounds on Row.words: verdicts with numbers of their own do not repeat and
+// are longer.
+const (
+	maxWords      = 64
+	maxWordsBytes = 200
+)
 
 // Connection is a whole connection with its verdict in words.
 type Connection struct {
@@ -145,16 +155,36 @@ func (r *Row) verdict() (*diagnose.Verdict, error) {
 // appendJSON appends the connection as the report shows it: as it is encoded,
 // with the verdict in words and nothing that a terminal would act upon.
 func (r *Row) appendJSON(b []byte) ([]byte, error) {
-	v, err := r.verdict()
-	if err != nil {
-		return b, err
-	}
 	if err := r.encode(); err != nil {
 		return b, err
 	}
 	b = appendEscaped(b, r.raw[:r.member.verdictStart])
-	b = appendDiagnosed(b, v)
+	b, err := r.appendVerdict(b)
+	if err != nil {
+		return b, err
+	}
 	return appendEscaped(b, r.raw[r.member.verdictEnd:]), nil
+}
+
+// appendVerdict appends the verdict in words.
+func (r *Row) appendVerdict(b []byte) ([]byte, error) {
+	raw := r.raw[r.member.verdictStart:r.member.verdictEnd]
+	if known, ok := r.words[string(raw)]; ok {
+		return append(b, known...), nil
+	}
+	v, err := r.verdict()
+	if err != nil {
+		return b, err
+	}
+	start := len(b)
+	b = appendDiagnosed(b, v)
+	if len(raw) <= maxWordsBytes && len(r.words) < maxWords {
+		if r.words == nil {
+			r.words = make(map[string][]byte)
+		}
+		r.words[string(raw)] = bytes.Clone(b[start:])
+	}
+	return b, nil
 }
 
 // objectEnd returns where the JSON object at start ends, -1 if it does not.

@@ -29,7 +29,7 @@ type tableColumn struct {
 var tableColumns = []tableColumn{
 	{title: "frame", drop: 3, right: true, text: func(c *Connection) string { return strconv.FormatInt(c.FirstFrame, 10) }},
 	{title: "server", least: 12, text: serverText},
-	{title: "address", drop: 5, least: 15, text: func(c *Connection) string { return c.Server }},
+	{title: "address", drop: 5, least: 15, text: addressText},
 	{title: "process", drop: 7, least: 8, text: processText},
 	{title: "connect", drop: 8, right: true, text: func(c *Connection) string { return millis(c.Stages.Connect) }},
 	{title: "tls", drop: 9, right: true, text: func(c *Connection) string { return millis(c.Stages.TLS) }},
@@ -44,6 +44,14 @@ var tableColumns = []tableColumn{
 func serverText(c *Connection) string {
 	if c.ServerName != "" {
 		return c.ServerName
+	}
+	return c.Server
+}
+
+// addressText is empty where the server column shows the address already.
+func addressText(c *Connection) string {
+	if c.ServerName == "" {
+		return ""
 	}
 	return c.Server
 }

@@ -86,7 +86,7 @@ func (d *Decoder) ciscoType(t uint16, v view) {
 }
 
 // frameRelay reads a frame relay frame (RFC 2427), or Cisco's encapsulation of
-// it, which is told by the missing UI control byte.
+// it, which is told by the missing control byte of an unnumbered frame.
 func (d *Decoder) frameRelay(v view) {
 	n := 0
 	for n < 4 {
@@ -104,7 +104,7 @@ func (d *Decoder) frameRelay(v view) {
 		d.cut(hdrFrameRelay)
 		return
 	}
-	if v.b[0] != 0x03 {
+	if v.b[0]&0x03 != 0x03 {
 		d.ciscoType(be16(v.b), v.skip(2))
 		return
 	}

@@ -281,17 +281,21 @@ func (a *Aggregator) fine(least relevance) Verdict {
 		n += a.seen[r]
 	}
 	v := newVerdict(OK, Proven, nil, Num("connections", n))
-	judged, lossy := false, false
+	connections, unusable, lossy := 0, 0, false
 	for _, k := range a.contacts {
 		if k.relevance >= least {
-			judged = judged || k.connections > k.unusable
+			connections += k.connections
+			unusable += k.unusable
 			lossy = lossy || k.lossy
 		}
 	}
 	if lossy {
 		v.note("lossy")
 	}
-	if !judged {
+	switch {
+	case connections == 0:
+		v.Level = Consistent // lookups alone: what followed is not here
+	case connections == unusable:
 		v = newVerdict(CaptureUnusable, None, nil)
 		v.skip("skip.started-before-capture")
 	}

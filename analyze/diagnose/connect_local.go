@@ -72,7 +72,7 @@ func clientHelloRejected(w *view) (Verdict, bool) {
 		return v, true
 	}
 	r := w.serverReset
-	if r == nil || r.Flags&decode.ACK == 0 || !w.nearClient() || w.env.Damaged || w.env.Drops > 0 {
+	if r == nil || r.Flags&decode.ACK == 0 || r.Time < w.c.HandshakeACK.Time || !w.nearClient() || w.env.Damaged || w.env.Drops > 0 {
 		return Verdict{}, false
 	}
 	if ahead := int32(r.Ack - w.client.SentEnd()); ahead > 0 && ahead < 1<<16 {

@@ -66,7 +66,7 @@ func (w *view) gate(v *Verdict) {
 	switch {
 	case w.env.DropsKnown && w.env.Drops > 0:
 		*v = w.unusable([]string{"skip.capture-dropped"})
-	case w.client != nil && w.server != nil && w.missed():
+	case w.missed():
 		*v = w.unusable([]string{"skip.capture-missed"})
 	}
 }

@@ -123,7 +123,7 @@ func (a *Aggregator) poisoned(k *contact) bool {
 // notSent finds a lookup that was answered and followed by no attempt to
 // connect (L1), in a capture that would have shown one.
 func (a *Aggregator) notSent(name string, n *nameFacts, env *Env) {
-	if n.answered == 0 || len(n.addrs) == 0 || n.relevance < target || env.Drops > 0 || env.Damaged ||
+	if n.answered == 0 || len(n.addrs) == 0 || n.relevance < a.asked() || env.Drops > 0 || env.Damaged ||
 		env.End-n.answered < quietFinding || a.attempted(name, n) {
 		return
 	}
@@ -139,6 +139,15 @@ func (a *Aggregator) notSent(name string, n *nameFacts, env *Env) {
 	v.skip("skip.no-host-events")
 	k.relevance = max(k.relevance, n.relevance)
 	k.died(&v, -1, n.lookup)
+}
+
+// asked returns the relevance of names that are sure to have been looked up
+// for the go command: other programs look up much that they never visit.
+func (a *Aggregator) asked() relevance {
+	if a.seen[target] == 0 {
+		return related
+	}
+	return target
 }
 
 // attempted reports whether any connection went to the name or its addresses.

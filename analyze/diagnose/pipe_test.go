@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,7 @@ type pipe struct {
 	dns     dnswire.Tracker
 	names   map[decode.Addr]string
 	lookups int
+	tee     func(*capture.Packet)
 }
 
 type judged struct {
@@ -63,6 +65,9 @@ func newPipe(t *testing.T) *pipe {
 }
 
 func (p *pipe) packet(k *capture.Packet) {
+	if p.tee != nil {
+		p.tee(k)
+	}
 	if p.env.Start == 0 {
 		p.env.Start = k.Time
 	}
@@ -122,6 +127,7 @@ func (p *pipe) Data(c *tcpflow.Conn, d uint8, at tcpflow.Point, b []byte, start 
 
 func (p *pipe) Missing(c *tcpflow.Conn, d uint8, at tcpflow.Point, n uint32) {
 	if a, _ := c.User.(*talk); a != nil {
+		a.begun[d] = true
 		a.tls.Missing(int(d), at.Frame, at.Time, int(n))
 	}
 }
@@ -189,3 +195,6 @@ func (p *pipe) finish(end int64) Verdict {
 	v, _, _ := p.agg.Verdict(&p.env, p.health)
 	return v
 }
+
+// addrOf parses the address of "address:port".
+func addrOf(s string) decode.Addr { return decode.Addr(netip.MustParseAddrPort(s).Addr().As16()) }

@@ -103,7 +103,7 @@ func receiverStalled(w *view) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	first := w.c.ZeroWindows[n-1]
-	for i := n - 1; i >= 0 && w.c.ZeroWindows[i].Time >= w.server.LastNewData.Time; i-- {
+	for i := n - 1; i >= 0 && w.c.ZeroWindows[i].Time >= w.client.Progress.Time; i-- {
 		first = w.c.ZeroWindows[i]
 	}
 	if first.Dir != w.cd || w.until-first.Time < quietFinding {

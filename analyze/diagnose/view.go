@@ -61,6 +61,9 @@ func (w *view) init(f *Flow) {
 	}
 	for i := range c.Resets {
 		r := &c.Resets[i]
+		if r.Time < c.HandshakeACK.Time {
+			continue // the client had no use for it: the connection came about
+		}
 		if r.Dir == w.sd && !w.isLocal(r.Interface) && (!w.left.Seen() || r.Time < w.left.Time) {
 			w.serverReset = r
 			break
@@ -124,9 +127,10 @@ func (w *view) oneDirection() bool {
 }
 
 // missed reports whether an end acknowledged bytes that this capture does not
-// hold: packets were lost by the capture and not by the network.
+// hold: packets were lost by the capture and not by the network. Resets are
+// left out: what they acknowledge may be made up.
 func (w *view) missed() bool {
-	return w.client.ACKLostSegments > 0 || w.server.ACKLostSegments > 0
+	return w.established() && (w.client.ACKLostSegments > uint32(w.client.RSTs) || w.server.ACKLostSegments > uint32(w.server.RSTs))
 }
 
 // expectsTLS reports whether TLS is, or ought to be, spoken here.

@@ -245,6 +245,8 @@ func record(t *testing.T, version uint16, refused bool) []flight {
 		pool.AddCert(leaf)
 	}
 	a, b := net.Pipe()
+	limit := time.Now().Add(5 * time.Second)
+	_, _ = a.SetDeadline(limit), b.SetDeadline(limit)
 	var mu sync.Mutex
 	var out []flight
 	add := func(client bool, p []byte) {
@@ -256,10 +258,10 @@ func record(t *testing.T, version uint16, refused bool) []flight {
 		}
 		out = append(out, flight{client, append([]byte(nil), p...)})
 	}
-	server := tls.Server(&tap{b, func(p []byte) { add(false, p) }}, &tls.Config{
+	server := tls.Server(newTap(b, func(p []byte) { add(false, p) }), &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MaxVersion: version, SessionTicketsDisabled: true,
 	})
-	client := tls.Client(&tap{a, func(p []byte) { add(true, p) }}, &tls.Config{
+	client := tls.Client(newTap(a, func(p []byte) { add(true, p) }), &tls.Config{
 		ServerName: testHost, RootCAs: pool, MaxVersion: version, Time: func() time.Time { return time.Unix(1_700_000_000, 0) },
 	})
 	done := make(chan struct{})
@@ -287,15 +289,28 @@ func record(t *testing.T, version uint16, refused bool) []flight {
 	return out
 }
 
-// tap hands on what is written.
+// tap records what is written and hands it on without waiting for the reader,
+// as a socket does.
 type tap struct {
 	net.Conn
-	add func([]byte)
+	add   func([]byte)
+	queue chan []byte
+}
+
+func newTap(c net.Conn, add func([]byte)) *tap {
+	t := &tap{c, add, make(chan []byte, 256)}
+	go func() {
+		for b := range t.queue {
+			_, _ = t.Conn.Write(b)
+		}
+	}()
+	return t
 }
 
 func (c *tap) Write(p []byte) (int, error) {
 	c.add(p)
-	return c.Conn.Write(p)
+	c.queue <- append([]byte(nil), p...)
+	return len(p), nil
 }
 
 func hello(t *testing.T) []byte { return handshake(t, tls.VersionTLS13, false)[0].bytes }

@@ -67,7 +67,7 @@ func idb(o order, link uint16, snap int, opts ...[]byte) []byte {
 	return blockOf(o, blockInterface, words(o, link, uint16(0), snap, cat(opts...)))
 }
 
-// At is the time that the built packets carry, in microseconds.
+// at is the time that the built packets carry, in microseconds.
 const at = uint64(1_600_000_000_123_456)
 
 var payload = []byte("\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x88\xb5payload")

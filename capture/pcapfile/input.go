@@ -44,7 +44,7 @@ type stream struct {
 	close       func()
 }
 
-// open finds out by magic number whether raw is compressed.
+// openStream finds out by magic number whether raw is compressed.
 func openStream(raw *bufio.Reader) (*stream, error) {
 	head, err := raw.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -43,7 +43,7 @@ func (p *pcapngParser) obsoletePacket(r *Reader, b *capture.Batch, body []byte) 
 const packetFixed = 20
 
 func (p *pcapngParser) packet(r *Reader, b *capture.Batch, body []byte, id uint32, ts uint64, incl, orig uint32, drops uint16) string {
-	if uint64(incl)+3 > uint64(len(body)-packetFixed)+3 || pad4(int(incl)) > len(body)-packetFixed {
+	if uint64(incl) > uint64(len(body)-packetFixed) || pad4(int(incl)) > len(body)-packetFixed {
 		return fmt.Sprintf("a block of %d bytes is too short for a packet of %d bytes", len(body)+minBlock, incl)
 	}
 	if uint64(id) >= uint64(len(p.ifaces)) {

@@ -178,7 +178,7 @@ func (w *Writer) WriteStatistics(index int, at int64, in *capture.Interface) err
 	return w.endOptions()
 }
 
-// namesPerBlock bounds the bytes of a name-resolution block.
+// nameBlockBytes is the size from which on a name-resolution block is ended.
 const nameBlockBytes = 64 << 10
 
 // WriteNames writes resolved names, from address text to names.

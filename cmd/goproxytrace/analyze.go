@@ -104,6 +104,8 @@ func (o *analyzeOptions) check() error {
 		return withHint(usagef("--frames takes one capture, got %d", len(o.files)), "--merge reads several files as one capture")
 	case o.frames && o.json == stdStream:
 		return usagef("--frames and --json both write to standard output")
+	case o.json == stdStream && o.connections == stdStream:
+		return usagef("--json and --connections both write to standard output")
 	case o.frames && (o.json != "" || o.connections != "" || o.failOn != "" || len(o.hosts)+len(o.ports) > 0):
 		return usagef("--frames prints every frame and no report: it goes with no other output, --fail-on, --host or --port")
 	}
