@@ -30,7 +30,7 @@ func frames(t *testing.T, path string) []corpus.Line {
 	defer src.Close()
 	var buf bytes.Buffer
 	var damage *capture.DamageError
-	if err := WriteFrames(context.Background(), src, &buf); err != nil && !errors.As(err, &damage) {
+	if err := WriteFrames(context.Background(), src, &buf, Options{}); err != nil && !errors.As(err, &damage) {
 		t.Fatalf("frames: %v", err)
 	}
 	lines, err := corpus.ReadFrames(&buf)

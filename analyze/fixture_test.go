@@ -6,9 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
+	"slices"
 	"testing"
 	"time"
 
@@ -292,7 +293,7 @@ func only(t testing.TB, r *Result) *Connection {
 func framesOf(t testing.TB, src capture.Source) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteFrames(context.Background(), src, &b); err != nil {
+	if err := WriteFrames(context.Background(), src, &b, Options{}); err != nil {
 		t.Fatalf("frames: %v", err)
 	}
 	return b.String()
@@ -344,36 +345,34 @@ func (w *wire) renumber() {
 	}
 }
 
-// peakMemory runs f and returns how much the heap in use grew at most while it
-// ran, sampled, garbage of the moment included.
+// peakMemory runs f and returns by how many bytes the objects on the heap grew
+// at most while it ran, sampled, garbage that is not collected yet included.
 func peakMemory(f func()) int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	read := func(s []metrics.Sample) int64 {
+		metrics.Read(s)
+		return int64(s[0].Value.Uint64())
+	}
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	before, peak := m.HeapInuse, uint64(0)
+	before := read(sample)
+	peak := before
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		var m runtime.MemStats
+		own := slices.Clone(sample)
 		for {
 			select {
 			case <-stop:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(2 * time.Millisecond):
+				peak = max(peak, read(own))
 			}
-			runtime.ReadMemStats(&m)
-			peak = max(peak, m.HeapInuse)
 		}
 	}()
 	f()
 	close(stop)
 	<-done
-	runtime.ReadMemStats(&m)
-	peak = max(peak, m.HeapInuse)
-	if peak < before {
-		return 0
-	}
-	return int64(min(peak-before, math.MaxInt64))
+	return max(peak, read(sample)) - before
 }
 
 const mib = 1 << 20

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"goproxytrace/analyze/decode"
+	"goproxytrace/analyze/dnswire"
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/analyze/tlswire"
 	"goproxytrace/capture"
@@ -38,6 +39,7 @@ type frameTLS struct {
 // byte, which may lie behind; lines are therefore kept until the end.
 type frameTable struct {
 	lines    []frameLine
+	hidden   map[int64]struct{} // streams outside the view
 	messages []frameMessage
 	tls      []frameTLS
 }
@@ -98,6 +100,9 @@ func (t *frameTable) write(w io.Writer) error {
 	}
 	var b []byte
 	for i := range t.lines {
+		if _, hidden := t.hidden[t.lines[i].stream]; hidden {
+			continue
+		}
 		b = t.appendLine(b[:0], &t.lines[i])
 		if _, err := bw.Write(b); err != nil {
 			return err
@@ -164,6 +169,8 @@ func appendFrameValue(b []byte, s string) []byte {
 
 // frameHandler feeds the TLS readers of a frame table. It keeps no facts.
 type frameHandler struct {
+	opts  Options
+	names addressNames
 	table frameTable
 	conns *tcpflow.Table
 }
@@ -207,24 +214,47 @@ func (h *frameHandler) Missing(c *tcpflow.Conn, d uint8, at tcpflow.Point, n uin
 	h.app(c).missing(d, at, n)
 }
 
-func (h *frameHandler) Done(*tcpflow.Conn) {}
+// Done leaves out connections that Options.Hosts and Options.Ports do not name.
+func (h *frameHandler) Done(c *tcpflow.Conn) {
+	if len(h.opts.Hosts)+len(h.opts.Ports) == 0 {
+		return
+	}
+	name := ""
+	if a, ok := c.User.(*app); ok {
+		a.finish()
+		name = a.serverName(a.tls.Facts())
+	}
+	if name == "" {
+		name = h.names[c.ServerEnd().Addr]
+	}
+	if !h.opts.inView(c, name) {
+		h.table.hidden[c.ID] = struct{}{}
+	}
+}
 
 // WriteFrames writes one tab-separated line for each TCP segment of src to w:
-// frame, stream, findings and TLS facts (VERDICTS' --frames). Streams are
-// numbered from 0 in order of appearance. What was read before an error of
-// src is written before that error is returned.
-func WriteFrames(ctx context.Context, src capture.Source, w io.Writer) error {
-	h := &frameHandler{}
+// frame, stream, findings and TLS facts (analyze --frames), of the connections
+// that o.Hosts and o.Ports leave in view. Streams are numbered from 0 in order
+// of appearance. What was read before an error of src is written before that
+// error is returned.
+func WriteFrames(ctx context.Context, src capture.Source, w io.Writer, o Options) error {
+	h := &frameHandler{opts: o, names: make(addressNames)}
+	h.table.hidden = make(map[int64]struct{})
 	t := tcpflow.NewTable(h, tcpflow.Options{KeepAll: true})
 	h.conns = t
-	err := forEachBatch(ctx, src, decode.New(), nil, func(w *work) {
+	lookups := dnswire.Tracker{Done: h.names.learn}
+	err := forEachBatch(ctx, src, decode.New(), o.Progress, func(w *work) {
 		for i := range w.segments {
-			if s := &w.segments[i]; s.Proto == decode.ProtoTCP {
+			switch s := &w.segments[i]; s.Proto {
+			case decode.ProtoTCP:
 				c, _, flags := t.Segment(s)
 				h.table.add(s.Frame, c.ID, flags)
+			case decode.ProtoUDP:
+				feedLookup(&lookups, s)
 			}
 		}
 	})
+	lookups.Flush()
 	t.Finish()
 	return errors.Join(h.table.write(w), err)
 }

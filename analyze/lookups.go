@@ -12,15 +12,14 @@ import (
 
 const dnsPort = 53
 
-// udp takes a datagram that may be a DNS message.
-func (p *pipeline) udp(s *decode.Segment) {
+// feedLookup gives a tracker a datagram that may be a DNS message.
+func feedLookup(t *dnswire.Tracker, s *decode.Segment) {
 	if s.SrcPort != dnsPort && s.DstPort != dnsPort {
 		return
 	}
-	p.env.Heard = p.env.Heard || s.SrcPort == dnsPort && s.DstPort != dnsPort
 	src := dnswire.Endpoint{Addr: s.Src, Port: s.SrcPort}
 	dst := dnswire.Endpoint{Addr: s.Dst, Port: s.DstPort}
-	p.lookups.Feed(s.Frame, s.Time, src, dst, dnswire.UDP, s.Payload)
+	t.Feed(s.Frame, s.Time, src, dst, dnswire.UDP, s.Payload)
 }
 
 // dnsStream takes bytes of a DNS connection over TCP.
@@ -46,7 +45,7 @@ func (p *pipeline) unreachableLookup(s *decode.Segment) {
 
 // lookup takes a finished lookup.
 func (p *pipeline) lookup(l *dnswire.Lookup) {
-	p.learnNames(l)
+	p.names.learn(l)
 	if !p.lookupInView(l) {
 		return
 	}
@@ -60,8 +59,11 @@ func (p *pipeline) lookup(l *dnswire.Lookup) {
 	r.Lookups = append(r.Lookups, lookupRecord(l, v))
 }
 
-// learnNames remembers which name an address was looked up by.
-func (p *pipeline) learnNames(l *dnswire.Lookup) {
+// addressNames maps addresses to the names they were looked up by.
+type addressNames map[decode.Addr]string
+
+// learn takes the answers of a finished lookup.
+func (n addressNames) learn(l *dnswire.Lookup) {
 	name := strings.TrimSuffix(l.Name, ".")
 	for i := range l.Responses {
 		r := &l.Responses[i]
@@ -69,15 +71,15 @@ func (p *pipeline) learnNames(l *dnswire.Lookup) {
 			continue
 		}
 		for _, a := range r.Message.Answers {
-			if a.Addr.IsValid() && len(p.names) < maxNames {
-				p.names[decode.Addr(a.Addr.As16())] = name
+			if a.Addr.IsValid() && len(n) < maxNames {
+				n[decode.Addr(a.Addr.As16())] = name
 			}
 		}
 	}
 }
 
 func (p *pipeline) lookupInView(l *dnswire.Lookup) bool {
-	return p.hostInView(l.Name, l.Client.Addr, l.Server.Addr)
+	return p.opts.hostInView(l.Name, l.Client.Addr, l.Server.Addr)
 }
 
 func lookupRecord(l *dnswire.Lookup, v diagnose.Verdict) Lookup {

@@ -289,7 +289,7 @@ func TestFramesContext(t *testing.T) {
 	defer src.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := WriteFrames(ctx, src, io.Discard); !errors.Is(err, context.Canceled) {
+	if err := WriteFrames(ctx, src, io.Discard, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled WriteFrames returned %v", err)
 	}
 }

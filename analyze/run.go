@@ -64,7 +64,7 @@ type pipeline struct {
 	agg     diagnose.Aggregator
 	health  health
 	env     diagnose.Env
-	names   map[decode.Addr]string
+	names   addressNames
 	addrs   map[decode.Addr]*diagnose.AddressFacts
 	result  *Result
 	summed  map[tcpflow.Endpoint]*Unanswered
@@ -74,7 +74,7 @@ type pipeline struct {
 func newPipeline(o Options) *pipeline {
 	p := &pipeline{
 		opts:   o,
-		names:  make(map[decode.Addr]string),
+		names:  make(addressNames),
 		addrs:  make(map[decode.Addr]*diagnose.AddressFacts),
 		summed: make(map[tcpflow.Endpoint]*Unanswered),
 		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
@@ -98,7 +98,8 @@ func (p *pipeline) batch(w *work) {
 		case decode.ProtoTCP:
 			p.tcp(s)
 		case decode.ProtoUDP:
-			p.udp(s)
+			p.env.Heard = p.env.Heard || s.SrcPort == dnsPort && s.DstPort != dnsPort
+			feedLookup(&p.lookups, s)
 		case decode.ProtoICMP, decode.ProtoICMPv6:
 			p.icmp(s)
 		case decode.ProtoARP:
@@ -185,7 +186,7 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 	p.health.connection(c)
 	f := p.flow(c)
 	p.learnAddress(f)
-	if !p.inView(f) {
+	if !p.opts.inView(c, f.ServerName) {
 		return
 	}
 	v := diagnose.Connection(f)
@@ -211,15 +212,12 @@ func (p *pipeline) flow(c *tcpflow.Conn) *diagnose.Flow {
 		}
 		if sawTLS(facts) {
 			f.TLS = facts
-			f.ServerName = facts.ClientHello().ServerName()
 		}
+		f.ServerName = a.serverName(facts)
 		f.Request, f.RequestAt = a.request, a.requestAt
 		f.Response, f.ResponseAt = a.response, a.responseAt
 		server := &a.sides[1-c.ClientDir]
 		f.ServerBytes, f.ServerBytesAt = server.start, server.at
-		if f.ServerName == "" && a.request != nil && a.request.Method == "CONNECT" {
-			f.ServerName = hostOf(a.request.Target)
-		}
 	}
 	if f.ServerName == "" {
 		f.ServerName = p.names[c.ServerEnd().Addr]
@@ -275,20 +273,20 @@ func (p *pipeline) isTarget(name string) bool {
 	return name != "" && slices.ContainsFunc(p.opts.Targets, func(t string) bool { return strings.EqualFold(t, name) })
 }
 
-// inView applies Options.Hosts and Options.Ports.
-func (p *pipeline) inView(f *diagnose.Flow) bool {
-	client, server := f.Conn.ClientEnd(), f.Conn.ServerEnd()
-	if len(p.opts.Ports) > 0 && !slices.Contains(p.opts.Ports, client.Port) && !slices.Contains(p.opts.Ports, server.Port) {
+// inView applies Hosts and Ports to a connection with a server of that name.
+func (o *Options) inView(c *tcpflow.Conn, name string) bool {
+	client, server := c.ClientEnd(), c.ServerEnd()
+	if len(o.Ports) > 0 && !slices.Contains(o.Ports, client.Port) && !slices.Contains(o.Ports, server.Port) {
 		return false
 	}
-	return p.hostInView(f.ServerName, client.Addr, server.Addr)
+	return o.hostInView(name, client.Addr, server.Addr)
 }
 
-func (p *pipeline) hostInView(name string, addrs ...decode.Addr) bool {
-	if len(p.opts.Hosts) == 0 {
+func (o *Options) hostInView(name string, addrs ...decode.Addr) bool {
+	if len(o.Hosts) == 0 {
 		return true
 	}
-	for _, h := range p.opts.Hosts {
+	for _, h := range o.Hosts {
 		if name != "" && strings.EqualFold(strings.TrimSuffix(h, "."), strings.TrimSuffix(name, ".")) {
 			return true
 		}

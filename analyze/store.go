@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -179,10 +180,8 @@ func (w *fileWindow) line(off int64) ([]byte, error) {
 }
 
 func cutNewline(b []byte) []byte {
-	for i, c := range b {
-		if c == '\n' {
-			return b[:i]
-		}
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return b[:i]
 	}
 	return nil
 }

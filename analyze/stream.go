@@ -122,3 +122,15 @@ func (a *app) finish() {
 		}
 	}
 }
+
+// serverName returns the name that the client gave the server: in its
+// ClientHello, or to the proxy in front.
+func (a *app) serverName(facts *tlswire.Facts) string {
+	if name := facts.ClientHello().ServerName(); name != "" {
+		return name
+	}
+	if a.request != nil && a.request.Method == "CONNECT" {
+		return hostOf(a.request.Target)
+	}
+	return ""
+}

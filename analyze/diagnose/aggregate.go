@@ -165,8 +165,8 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	switch {
 	case last != nil:
 		v, subjectConn, subjectLookup = *last.death, last.conn, last.lookup
-	case a.stray() != nil:
-		v, subjectConn, subjectLookup = *a.stray(), -1, -1
+	case a.stray(least) != nil:
+		v, subjectConn, subjectLookup = *a.stray(least), -1, -1
 	case !a.any(least):
 		return a.nothing(env, h), -1, -1
 	default:
@@ -296,8 +296,8 @@ func (a *Aggregator) fine(least relevance) Verdict {
 	case connections == 0:
 		v.Level = Consistent // lookups alone: what followed is not here
 	case connections == unusable:
-		v = newVerdict(CaptureUnusable, None, nil)
-		v.skip("skip.started-before-capture")
+		v = newVerdict(CaptureUnusable, None, nil, Num("connections", n))
+		v.skip("skip.not-judged")
 	}
 	return v
 }
@@ -305,7 +305,7 @@ func (a *Aggregator) fine(least relevance) Verdict {
 // nothing is the verdict on a capture without traffic of the go command.
 func (a *Aggregator) nothing(env *Env, h Health) Verdict {
 	if h.Undrained > 0 || env.DropsKnown && env.Drops > 0 {
-		v := newVerdict(CaptureUnusable, None, nil)
+		v := newVerdict(CaptureUnusable, None, nil, Num("connections", 0))
 		v.skip("skip.capture-dropped")
 		return v
 	}

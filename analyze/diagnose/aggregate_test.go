@@ -108,6 +108,13 @@ func TestWhole(t *testing.T) {
 			w.put(packets.ICMPError("192.0.2.10", "192.0.2.10", 3, 3, w.c(packets.SYN, 0, 0, nil)))
 			return w.now + 20*sec
 		}, ConnectRejectedLocally, ""},
+		{"another program rejected by this host", func(t *testing.T, p *pipe) int64 {
+			p.targets = []string{testHost}
+			w := newWire(p, v4Server)
+			w.put(packets.ICMPError("192.0.2.10", "192.0.2.10", 3, 3, packets.TCP("192.0.2.10:50000", other).Flags(packets.SYN)))
+			w.fine(t)
+			return w.now + 20*sec
+		}, OK, ""},
 		{"orphan only", func(t *testing.T, p *pipe) int64 {
 			w := newWire(p, v4Server)
 			w.cseq, w.cack, w.sseq, w.sack = 1, 1, 1, 1

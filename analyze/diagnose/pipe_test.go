@@ -34,6 +34,7 @@ type pipe struct {
 	names   map[decode.Addr]string
 	lookups int
 	tee     func(*capture.Packet)
+	flow    func(*Flow)
 }
 
 type judged struct {
@@ -164,6 +165,9 @@ func (p *pipe) Done(c *tcpflow.Conn) {
 			facts.MinTTL = s.MinTTL
 		}
 		facts.MaxTTL = max(facts.MaxTTL, s.MaxTTL)
+	}
+	if p.flow != nil {
+		p.flow(f)
 	}
 	v := Connection(f)
 	p.agg.Connection(c.ID, f, &v, isTarget)

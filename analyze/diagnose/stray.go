@@ -16,7 +16,6 @@ type stray struct {
 	client     tcpflow.Endpoint
 	server     tcpflow.Endpoint
 	icmp, code uint8
-	local      bool
 }
 
 // StrayICMP takes an ICMP error that quotes a TCP segment of no connection in
@@ -28,17 +27,23 @@ func (a *Aggregator) StrayICMP(e *tcpflow.ICMPError, client, server tcpflow.Endp
 	}
 	local := loopback || e.From == client.Addr
 	if local && client.Addr != server.Addr {
-		a.strays = append(a.strays, stray{e.Point, e.From, client, server, e.Type, e.Code, local})
+		a.strays = append(a.strays, stray{e.Point, e.From, client, server, e.Type, e.Code})
 	}
 }
 
 // stray returns the verdict on attempts that this host rejected itself (L2):
-// its own ICMP error quotes a SYN that no interface carried.
-func (a *Aggregator) stray() *Verdict {
+// its own ICMP error quotes a SYN that no interface carried. Where data came
+// after it, the attempt was another program's, or made good.
+func (a *Aggregator) stray(least relevance) *Verdict {
 	if len(a.strays) == 0 {
 		return nil
 	}
 	s := a.strays[len(a.strays)-1]
+	for _, k := range a.contacts {
+		if k.relevance >= least && k.delivered > s.at.Time {
+			return nil
+		}
+	}
 	v := newVerdict(ConnectRejectedLocally, Suggested, inHost,
 		Text("host", addressText(s.server.Addr)), Text("address", endpointText(s.server)), Dur("after", 0))
 	var at []int64

@@ -11,9 +11,8 @@ const (
 	// section 5.5, doubling), so a healthy path has recovered from any two
 	// losses by then.
 	quietFinding = 5 * second
-	// quietSure is how long silence must last without a keep-alive round
-	// before it is more than "consistent": Go's first keep-alive comes
-	// after 30 s of idleness, and its answer within 5 s.
+	// quietSure is how long a single query must have been unanswered to be
+	// known as such: resolvers give up after 30 s at the latest.
 	quietSure = 35 * second
 	// tlsTimeout is net/http's TLSHandshakeTimeout of 10 s less the time
 	// that the process takes to notice; a close at or after it is Go's

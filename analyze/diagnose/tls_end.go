@@ -53,7 +53,7 @@ func clientHelloNotSent(w *view) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	level := Consistent
-	if w.left.Seen() && d >= tlsTimeout || d >= quietSure || w.serverAlive() {
+	if w.left.Seen() && d >= tlsTimeout || w.serverAlive() {
 		level = Suggested
 	}
 	v := w.verdict(TLSClientHelloNotSent, level, atThisEnd, w.until)

@@ -203,6 +203,9 @@ func httpNoResponse(w *view) (Verdict, bool) {
 		return Verdict{}, false // no request left yet: an idle spare
 	}
 	since := tcpflow.Point(w.cs.Last[1].Place)
+	if !since.Seen() {
+		since = w.client.LastNewData
+	}
 	if w.server.LastNewData.Time > since.Time {
 		since = w.server.LastNewData
 	}

@@ -242,13 +242,15 @@ func (w *view) unansweredProbes() int {
 }
 
 // silence grades a silence that began at since. ok is false where it is too
-// short to be a finding.
+// short to be a finding. However long, it stays "consistent" without a
+// keep-alive round: Go probes after 30 s, so that a longer silence without a
+// probe is another program's, or packets are missing from the file.
 func (w *view) silence(since int64) (l Level, ok bool) {
 	d := w.until - since
 	switch {
 	case d < quietFinding:
 		return None, false
-	case d >= quietSure || w.serverAlive() || w.unansweredProbes() > 0:
+	case w.serverAlive() || w.unansweredProbes() > 0:
 		return Proven, true
 	case w.left.Seen() && d >= tlsTimeout:
 		// The client waited, and stopped waiting.

@@ -358,8 +358,7 @@ var findings = []struct{ name, script string }{
 30  > A  -49 -2 len=100
 31  > A  151 -2 len=100       => lost_segment
 40  < A  -2 51 len=10
-41  < A  8 51
-42  < A  8 51                 => duplicate_ack
+41  < A  8 51                 => duplicate_ack
 43  < A  8 51                 => duplicate_ack
 45  > A  51 8 len=100         => retransmission,fast_retransmission
 300 > A  -49 8 len=100        => retransmission,spurious_retransmission

@@ -85,7 +85,7 @@ func parseFrame(line string, host int) (frame, error) {
 		return frame{}, err
 	}
 	f := frame{text: line, want: strings.TrimSpace(want), time: scriptStart + int64(math.Round(ms*1e6))}
-	opts := map[string]int64{"port": 40000, "server": 443, "win": 64240, "cap": -1}
+	opts := map[string]int64{"port": 40000, "server": 443, "win": 64240, "cap": -1, "mptcplen": 4}
 	var sack []uint32
 	rest := w[4:]
 	var ack *uint32
@@ -163,7 +163,7 @@ func (f *frame) build(dir, flags string, seq uint32, ack *uint32, sack []uint32,
 	option("scale", func(v int64) { p.WindowScale(uint8(v)) })
 	option("sackok", func(int64) { p.SACKPermitted() })
 	option("ts", func(v int64) { p.Timestamps(uint32(v), 1) })
-	option("mptcp", func(v int64) { p.Option(30, byte(v<<4), 0) })
+	option("mptcp", func(v int64) { p.Option(30, append([]byte{byte(v << 4)}, make([]byte, opts["mptcplen"]-3)...)...) })
 	option("ttl", func(v int64) { p.TTL(uint8(v)) })
 	option("bad", func(int64) { p.BadChecksum() })
 	option("low", func(int64) { p.DataOffset(4) })
@@ -190,6 +190,7 @@ type play struct {
 	t    testing.TB
 	dec  decode.Decoder
 	next int64
+	last *Conn // of the latest frame
 	// log holds for each connection and direction what was delivered: "100"
 	// bytes of a new segment, "+100" of one begun before, "-100" missing.
 	log map[int64]*[2][]string
@@ -273,32 +274,35 @@ func (p *play) stream(id int64, d uint8) string {
 	return strings.Join(p.log[id][d], " ")
 }
 
+// segment plays one frame and returns the findings.
+func (p *play) segment(f frame) Flags {
+	p.t.Helper()
+	p.next++
+	pk := capture.Packet{Number: p.next, Time: f.time, HasTime: true, Data: f.data, Length: f.wire, LinkType: rawIP, Interface: f.ifc}
+	segments := p.dec.Decode(&pk, nil)
+	if len(segments) != 1 {
+		p.t.Fatalf("line %q decodes to %d segments", f.text, len(segments))
+	}
+	c, _, flags := p.Segment(&segments[0])
+	p.last = c
+	return flags
+}
+
 // feed plays frames and checks their findings. It returns the connection of
-// the last one.
-func (p *play) feed(frames []frame) (c *Conn) {
+// the last one, nil where the table had let go of it.
+func (p *play) feed(frames []frame) *Conn {
 	p.t.Helper()
 	for _, f := range frames {
-		p.next++
-		pk := capture.Packet{Number: p.next, Time: f.time, HasTime: true, Data: f.data, Length: f.wire, LinkType: rawIP, Interface: f.ifc}
-		segments := p.dec.Decode(&pk, nil)
-		if len(segments) != 1 {
-			p.t.Fatalf("line %q decodes to %d segments", f.text, len(segments))
-		}
-		if segments[0].Proto != decode.ProtoTCP {
-			p.ICMP(&segments[0])
-			continue
-		}
-		var flags Flags
-		c, _, flags = p.Segment(&segments[0])
+		got := p.segment(f)
 		want, ok := ParseFlags(f.want)
 		if !ok {
 			p.t.Fatalf("line %q names an unknown finding", f.text)
 		}
-		if flags != want {
-			p.t.Errorf("%s\n\tfound %q, want %q", f.text, flags, want)
+		if got != want {
+			p.t.Errorf("%s\n\tfound %q, want %q", f.text, got, want)
 		}
 	}
-	return c
+	return p.last
 }
 
 // run plays a script on a table of its own.

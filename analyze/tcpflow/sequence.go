@@ -227,6 +227,8 @@ func (t *Table) updateSequence(c *Conn, d uint8, f, r *Half, s *decode.Segment, 
 		if s.Flags&decode.ACK == 0 {
 			c.synTime = s.Time
 		}
+	}
+	if s.WindowScale >= 0 || s.Flags&decode.SYN != 0 {
 		c.learnScale(d, s)
 	}
 	if s.MPTCP >= 0 {
@@ -235,25 +237,27 @@ func (t *Table) updateSequence(c *Conn, d uint8, f, r *Half, s *decode.Segment, 
 	}
 }
 
-// learnScale reads the window scale option of a SYN or SYN/ACK. Scaling is on
-// only if both carry the option (RFC 7323, section 2.2).
+// learnScale reads the window scale option, which Wireshark takes from any
+// segment. Scaling is on only if both SYNs carry it (RFC 7323, section 2.2);
+// Wireshark asks that of what it knows by then, so a SYN that is repeated
+// without the option turns nothing off.
 func (c *Conn) learnScale(d uint8, s *decode.Segment) {
 	f, r := c.Half[d], c.Half[1-d]
-	if s.OptionsCut {
+	if s.WindowScale >= 0 {
+		f.scale = min(s.WindowScale, maxScale)
+	}
+	if s.Flags&decode.SYN == 0 || s.OptionsCut {
 		return
 	}
-	if s.WindowScale < 0 {
+	switch {
+	case f.scale == scaleUnknown:
 		f.scale = scaleUnused
-		if o := c.Half[1-d]; o != nil {
-			o.scale = scaleUnused
+		if r != nil {
+			r.scale = scaleUnused
 		}
-		return
-	}
-	if s.Flags&decode.ACK != 0 && r != nil && r.scale == scaleUnused {
+	case s.Flags&decode.ACK != 0 && r != nil && r.scale == scaleUnused:
 		f.scale = scaleUnused
-		return
 	}
-	f.scale = min(s.WindowScale, maxScale)
 }
 
 // pending returns how many segments are unacknowledged.

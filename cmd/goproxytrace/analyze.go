@@ -106,8 +106,8 @@ func (o *analyzeOptions) check() error {
 		return usagef("--frames and --json both write to standard output")
 	case o.json == stdStream && o.connections == stdStream:
 		return usagef("--json and --connections both write to standard output")
-	case o.frames && (o.json != "" || o.connections != "" || o.failOn != "" || len(o.hosts)+len(o.ports) > 0):
-		return usagef("--frames prints every frame and no report: it goes with no other output, --fail-on, --host or --port")
+	case o.frames && (o.json != "" || o.connections != "" || o.failOn != ""):
+		return usagef("--frames prints frames and no report: it goes with no other output and not with --fail-on")
 	}
 	if o.failOn != "" {
 		if o.classes, err = report.ParseClasses(o.failOn); err != nil {

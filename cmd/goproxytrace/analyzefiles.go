@@ -99,7 +99,7 @@ func writeFrames(ctx context.Context, std streams, o *analyzeOptions) error {
 	}
 	defer src.Close()
 	w := bufio.NewWriterSize(std.out, 64<<10)
-	err = analyze.WriteFrames(ctx, src, w)
+	err = analyze.WriteFrames(ctx, src, w, analyze.Options{Hosts: o.hosts, Ports: o.portList})
 	if flushed := w.Flush(); flushed != nil {
 		return flushed
 	}

@@ -58,6 +58,7 @@ var texts = map[string]string{
 	"skip.drops-unknown":          "The file does not say whether packets were dropped while capturing.",
 	"skip.no-host-events":         "Whether a program tried to connect is not in the packets; process or firewall records would show it.",
 	"skip.no-keepalive":           "No keep-alive round was seen: capture at least 35 s of silence to tell a dead path from a silent server.",
+	"skip.not-judged":             "No connection that counts was captured from its beginning and in both directions.",
 	"skip.nothing-heard":          "Nothing at all was answered in this capture, so it may hold one direction only.",
 	"skip.one-direction":          "Only one direction of this connection was captured.",
 	"skip.started-before-capture": "The connection had begun before the capture; what happened earlier is not known.",
