@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"goproxytrace/analyze/decode"
@@ -70,8 +71,12 @@ func (w *work) read(ctx context.Context, src capture.Source, d *decode.Decoder) 
 	if w.err = src.Read(&w.batch); w.err != nil {
 		return
 	}
+	loopback := loopbackInterfaces(src.Info())
 	for i := range w.batch.Packets {
 		p := &w.batch.Packets[i]
+		if uint32(p.Interface) < uint32(len(loopback)) && loopback[p.Interface] {
+			p.Loopback = true
+		}
 		if p.HasTime {
 			if w.start == 0 || p.Time < w.start {
 				w.start = p.Time
@@ -86,6 +91,22 @@ func (w *work) read(ctx context.Context, src capture.Source, d *decode.Decoder) 
 			}
 		}
 	}
+}
+
+// loopbackInterfaces says which interfaces are loopback ones by their names:
+// Linux lo, BSD and macOS lo0, Npcap's adapter. It is nil where none is.
+func loopbackInterfaces(info *capture.Info) []bool {
+	var out []bool
+	for i := range info.Interfaces {
+		switch f := &info.Interfaces[i]; {
+		case f.Name == "lo", f.Name == "lo0", strings.HasSuffix(f.Name, "NPF_Loopback"):
+			if out == nil {
+				out = make([]bool, len(info.Interfaces))
+			}
+			out[i] = true
+		}
+	}
+	return out
 }
 
 func progressReporter(src capture.Source, progress func(read, total int64)) func() {

@@ -40,7 +40,7 @@ type frameTLS struct {
 type frameTable struct {
 	lines    []frameLine
 	hidden   map[int64]struct{} // streams outside the view
-	messages []frameMessage
+	messages []frameMessage     // those whose line may not be there yet
 	tls      []frameTLS
 }
 
@@ -51,6 +51,18 @@ type frameMessage struct {
 
 func (t *frameTable) add(frame, stream int64, flags tcpflow.Flags) {
 	t.lines = append(t.lines, frameLine{frame: frame, stream: stream, flags: flags})
+	t.settle()
+}
+
+// settle puts the messages that wait on their lines. A message is larger than
+// what a line keeps of it: kept until the end, tiny ones would take many times
+// the memory of the capture.
+func (t *frameTable) settle() {
+	for i := range t.messages {
+		t.attach(&t.messages[i])
+	}
+	clear(t.messages)
+	t.messages = t.messages[:0]
 }
 
 // message keeps a TLS message for the line of its frame and stream.
@@ -95,9 +107,7 @@ func (t *frameTable) write(w io.Writer) error {
 	if _, err := bw.WriteString(FramesHeader); err != nil {
 		return err
 	}
-	for i := range t.messages {
-		t.attach(&t.messages[i])
-	}
+	t.settle()
 	var b []byte
 	for i := range t.lines {
 		if _, hidden := t.hidden[t.lines[i].stream]; hidden {

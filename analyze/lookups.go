@@ -51,11 +51,15 @@ func (p *pipeline) lookup(l *dnswire.Lookup) {
 	}
 	v := diagnose.Lookup(l, &p.env)
 	r := p.result
-	if len(r.Lookups) >= maxLookups && !v.Died() {
+	i := len(r.Lookups)
+	if i >= maxLookups && !(v.Died() && i < maxLookups+maxFailedLookups) {
+		i = -1 // judged with the others, but not listed
+	}
+	p.agg.Lookup(i, l, &v, p.isTarget(l.Name))
+	if i < 0 {
 		r.LookupsOmitted++
 		return
 	}
-	p.agg.Lookup(len(r.Lookups), l, &v, p.isTarget(l.Name))
 	r.Lookups = append(r.Lookups, lookupRecord(l, v))
 }
 

@@ -55,7 +55,10 @@ type Capture struct {
 	HasSecrets  bool
 	Unread      []Unread
 	Segments    int64 // TCP segments
-	Notes       []string
+	// OpenAtOnce is the largest number of connections held open at once;
+	// memory follows it.
+	OpenAtOnce int
+	Notes      []string
 }
 
 // HealthFact is one K row of capture health: an identifier with its numbers.

@@ -20,7 +20,9 @@ const (
 	maxUnanswered = 10_000 // unanswered connections; more are summed up by server
 	maxSummed     = 4096   // servers in that sum
 	maxLookups    = 10_000
-	maxNames      = 16 << 10 // addresses with a name from a lookup
+	// maxFailedLookups is how many failed lookups are listed beyond that.
+	maxFailedLookups = 10_000
+	maxNames         = 16 << 10 // addresses with a name from a lookup
 )
 
 // Options narrows and directs an analysis. The zero value analyses everything.
@@ -147,9 +149,9 @@ func (p *pipeline) strayICMP(s *decode.Segment) {
 	q := s.Quote
 	e := tcpflow.ICMPError{
 		Point: tcpflow.Point{Frame: s.Frame, Time: s.Time}, From: s.Src, Type: s.ICMPType, Code: s.ICMPCode,
-		IPVersion: s.IPVersion, TTL: s.TTL, Interface: s.Interface,
+		IPVersion: s.IPVersion, TTL: s.TTL, Loopback: s.Loopback,
 	}
-	p.agg.StrayICMP(&e, tcpflow.Endpoint{Addr: q.Src, Port: q.SrcPort}, tcpflow.Endpoint{Addr: q.Dst, Port: q.DstPort}, s.Src == s.Dst)
+	p.agg.StrayICMP(&e, tcpflow.Endpoint{Addr: q.Src, Port: q.SrcPort}, tcpflow.Endpoint{Addr: q.Dst, Port: q.DstPort}, s.Loopback)
 }
 
 // app returns the reader of a connection's payload, made on first use.
@@ -189,14 +191,14 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 	if !p.opts.inView(c, f.ServerName) {
 		return
 	}
+	f.Target = p.isTarget(f.ServerName)
 	v := diagnose.Connection(f)
-	target := p.isTarget(f.ServerName)
-	p.agg.Connection(c.ID, f, &v, target)
+	p.agg.Connection(c.ID, f, &v, f.Target)
 	if p.sumUp(c) {
 		return
 	}
 	out := connection(f, &v)
-	out.Target = target
+	out.Target = f.Target
 	p.result.Connections.Add(out)
 }
 
@@ -342,6 +344,7 @@ func (p *pipeline) diagnoseHealth(info *capture.Info) diagnose.Health {
 func (p *pipeline) finish(info *capture.Info, d *decode.Decoder) *Result {
 	r := p.result
 	p.endTimes(info)
+	p.result.Capture.OpenAtOnce = p.table.Peak
 	p.nameResolution(info.Names)
 	p.lookups.Flush() // before the connections, which take their names from it
 	p.table.Finish()

@@ -62,6 +62,9 @@ type Packet struct {
 	Direction Direction
 	Kind      Kind
 	HasTime   bool
+	// Loopback is true where the packet is known to come from a loopback
+	// interface.
+	Loopback bool
 	// Dropped is true where the capture says that the host threw the
 	// packet away (a packet verdict, or a drop reason).
 	Dropped bool

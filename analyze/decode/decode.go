@@ -17,12 +17,13 @@ const (
 // datagrams (bounded) and the counts of what it could not read. It must not be
 // used from several goroutines at once.
 type Decoder struct {
-	out     []Segment
-	frame   int64
-	time    int64
-	iface   int32
-	headers int // read of this frame
-	count   int // segments given for this frame
+	out      []Segment
+	frame    int64
+	time     int64
+	iface    int32
+	loopback bool
+	headers  int // read of this frame
+	count    int // segments given for this frame
 
 	direction uint8
 	layer     uint8
@@ -70,6 +71,7 @@ func (d *Decoder) Decode(p *capture.Packet, out []Segment) []Segment {
 	d.frame = p.Number
 	d.time = p.Time
 	d.iface = p.Interface
+	d.loopback = p.Loopback
 	d.direction = uint8(p.Direction)
 	d.headers = 0
 	d.layer = 0
@@ -122,6 +124,7 @@ func (d *Decoder) segment(proto Proto) *Segment {
 	s.Src = h.src
 	s.Dst = h.dst
 	s.Interface = d.iface
+	s.Loopback = d.loopback
 	s.Proto = proto
 	s.IPVersion = h.version
 	s.TTL = h.ttl

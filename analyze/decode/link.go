@@ -191,6 +191,7 @@ func (d *Decoder) sll2(v view) {
 
 // Hardware types (Linux if_arp.h) whose frames are laid out differently.
 const (
+	hardwareLoopback = 772
 	hardwareGRE      = 778
 	hardwareRadiotap = 803
 	hardwareNetlink  = 824
@@ -198,6 +199,7 @@ const (
 
 // cooked reads what follows a Linux cooked header.
 func (d *Decoder) cooked(hardware, protocol uint16, v view) {
+	d.loopback = d.loopback || hardware == hardwareLoopback
 	switch hardware {
 	case hardwareGRE:
 		d.greProtocol(protocol, true, v)

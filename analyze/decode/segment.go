@@ -56,6 +56,9 @@ type Segment struct {
 	// Direction is the packet's recorded direction (capture.Direction).
 	Direction    uint8
 	DontFragment bool
+	// Loopback is true where the packet is known to come from a loopback
+	// interface: its name or the cooked header's hardware type says so.
+	Loopback bool
 	// HasIPID is false for IPv6 without a fragment header.
 	HasIPID bool
 	// Fragment is true for a first fragment that was not reassembled, and

@@ -67,7 +67,7 @@ func connectUnreachable(w *view) (Verdict, bool) {
 		}
 		class, places := ConnectUnreachable, beyond
 		switch {
-		case e.From == w.c.ClientEnd().Addr || w.isLocal(e.Interface):
+		case e.From == w.c.ClientEnd().Addr || w.isLocal(e.Loopback):
 			class, places = ConnectRejectedLocally, inHost
 		case (prohibited || expired) && e.From != w.c.ServerEnd().Addr:
 			places = inNetwork

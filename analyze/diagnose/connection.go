@@ -1,5 +1,7 @@
 package diagnose
 
+import "sync"
+
 // rule judges one kind of death; ok is false where it does not apply.
 type rule func(w *view) (v Verdict, ok bool)
 
@@ -20,10 +22,23 @@ var (
 	}
 )
 
+// views keeps views for use again: rules are called through variables, so that
+// each view would be allocated.
+var views = sync.Pool{New: func() any { return new(view) }}
+
 // Connection judges one connection.
 func Connection(f *Flow) Verdict {
-	var w view
+	w := views.Get().(*view)
 	w.init(f)
+	v := w.judge()
+	*w = view{}
+	views.Put(w)
+	return v
+}
+
+// judge finds the stage that the connection did not pass.
+func (w *view) judge() Verdict {
+	f := w.f
 	if w.oneDirection() {
 		return w.unusable(skippedHalf)
 	}

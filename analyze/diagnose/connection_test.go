@@ -122,13 +122,11 @@ func TestConnect(t *testing.T) {
 			return w.now + 20*sec
 		}, OK, nil, Consistent, nil},
 		{"reset over loopback", func(_ *testing.T, w *wire) int64 {
-			w.p.env.Loopback = func(i int32) bool { return i == 1 }
-			w.iface = 1
+			w.loopback = true
 			w.put(w.s(packets.RST|packets.ACK, 0, 1, nil))
 			return 0
 		}, ConnectRejectedLocally, inHost, Proven, []string{"reset.loopback", "syn.not-on-wire"}},
 		{"lone reset from the wire", func(_ *testing.T, w *wire) int64 {
-			w.p.env.Loopback = func(i int32) bool { return i == 1 }
 			w.put(w.s(packets.RST|packets.ACK, 0, 1, nil))
 			return 0
 		}, CaptureUnusable, nil, None, nil},

@@ -52,9 +52,6 @@ type Env struct {
 	// Heard is true where anything at all was answered in this capture, so
 	// that inbound packets are known to be captured.
 	Heard bool
-	// Loopback reports whether an interface (capture.Info.Interfaces) is
-	// the loopback interface; nil where that is not known.
-	Loopback func(iface int32) bool
 	// Address returns what other connections showed about a server
 	// address, or nil.
 	Address func(decode.Addr) *AddressFacts

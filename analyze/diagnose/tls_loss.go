@@ -124,12 +124,8 @@ func noServerHello(w *view) (Verdict, bool) {
 	if !ok {
 		return Verdict{}, false
 	}
-	places := beyond
-	if w.serverAlive() {
-		// Its TCP lives, but a box may still hold back what it said.
-		places = beyond
-	}
-	v := w.verdict(TLSNoServerHello, level, places, w.until)
+	// Also where the far end's TCP is alive a box may hold back its answer.
+	v := w.verdict(TLSNoServerHello, level, beyond, w.until)
 	v.failed = since.Time
 	v.evidence("clienthello.acknowledged", frames(since, w.server.Progress))
 	w.silenceEvidence(&v, since)

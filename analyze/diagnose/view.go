@@ -49,7 +49,7 @@ func (w *view) init(f *Flow) {
 	for i := range c.Resets {
 		r := &c.Resets[i]
 		switch {
-		case w.isLocal(r.Interface):
+		case w.isLocal(r.Loopback):
 			if w.localReset == nil {
 				w.localReset = r
 			}
@@ -64,7 +64,7 @@ func (w *view) init(f *Flow) {
 		if r.Time < c.HandshakeACK.Time {
 			continue // the client had no use for it: the connection came about
 		}
-		if r.Dir == w.sd && !w.isLocal(r.Interface) && (!w.left.Seen() || r.Time < w.left.Time) {
+		if r.Dir == w.sd && !w.isLocal(r.Loopback) && (!w.left.Seen() || r.Time < w.left.Time) {
 			w.serverReset = r
 			break
 		}
@@ -87,10 +87,10 @@ func spoke(h *tcpflow.Half) *tcpflow.Half {
 	return h
 }
 
-// isLocal reports whether an interface is the loopback interface of a
+// isLocal reports whether a packet that came over loopback belongs to a
 // connection that goes to another machine.
-func (w *view) isLocal(iface int32) bool {
-	return w.env.Loopback != nil && !w.c.Loopback && w.env.Loopback(iface)
+func (w *view) isLocal(loopback bool) bool {
+	return loopback && !w.c.Loopback
 }
 
 func (w *view) finOf(h *tcpflow.Half) tcpflow.Point {

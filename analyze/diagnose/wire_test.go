@@ -36,7 +36,7 @@ type wire struct {
 	cack, sack     uint32 // what each end has acknowledged
 	ipid           uint16 // of the server's packets
 	frame          *int64
-	iface          int32
+	loopback          bool
 }
 
 var frameOf = map[*pipe]*int64{}
@@ -68,7 +68,7 @@ func (w *wire) wait(d int64) *wire { w.now += d; return w }
 func (w *wire) put(k *packets.Packet) {
 	*w.frame++
 	b := k.Ethernet()
-	w.p.packet(&capture.Packet{Number: *w.frame, Time: w.now, HasTime: true, Data: b, Length: len(b), LinkType: 1, FCSLen: -1, Interface: w.iface})
+	w.p.packet(&capture.Packet{Number: *w.frame, Time: w.now, HasTime: true, Data: b, Length: len(b), LinkType: 1, FCSLen: -1, Loopback: w.loopback})
 	w.now += ms / 100
 }
 

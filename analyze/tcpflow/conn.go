@@ -34,17 +34,17 @@ type Mark struct {
 	Point
 	// Seq and Ack are relative to the initial sequence numbers of the
 	// sender and the receiver (SYN is 0, first payload byte 1).
-	Seq, Ack  uint32
-	Len       uint32 // payload bytes
-	IPID      uint16
-	Flags     uint16 // TCP header flags (decode.SYN, ...)
-	Window    uint16
-	TTL       uint8
-	Dir       uint8 // 0 or 1, index into Conn.Half
-	HasIPID   bool
-	DF        bool
-	HasTS     bool
-	Interface int32
+	Seq, Ack uint32
+	Len      uint32 // payload bytes
+	IPID     uint16
+	Flags    uint16 // TCP header flags (decode.SYN, ...)
+	Window   uint16
+	TTL      uint8
+	Dir      uint8 // 0 or 1, index into Conn.Half
+	HasIPID  bool
+	DF       bool
+	HasTS    bool
+	Loopback bool // decode.Segment.Loopback
 }
 
 // ICMPError is an ICMP or ICMPv6 error that quotes a segment of a connection.
@@ -62,7 +62,7 @@ type ICMPError struct {
 	HasSeq    bool
 	// QuotedDir is the direction of the quoted segment.
 	QuotedDir uint8
-	Interface int32
+	Loopback  bool // decode.Segment.Loopback
 }
 
 // Bounds on what one connection keeps; beyond them only counts grow.

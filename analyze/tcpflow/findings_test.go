@@ -166,7 +166,9 @@ var findings = []struct{ name, script string }{
 40 < A 5001 1101 mptcp=2
 41 < A 5001 1101 mptcp=3
 42 < A 5001 1101 mptcp=3
-43 < A 5001 1101 mptcp=3      => duplicate_ack`},
+43 < A 5001 1101 mptcp=3      => duplicate_ack
+44 < A 5001 1101 mptcp=2      => duplicate_ack
+45 < A 5001 1101              => duplicate_ack`},
 
 	{"lost segment", opened + `
 30 > A 1001 5001 len=100

@@ -71,6 +71,7 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 		c.observeData(h, s, at, flags, nextBefore, known)
 	}
 	if flags&Retransmission != 0 && flags&SpuriousRetransmission == 0 && !duplicate {
+		h.resent, h.resentEnd = true, h.nextseq
 		if rel := s.Seq - h.base; !after(rel, c.ackedOf(d)) {
 			h.ResendCount++
 			h.Resends = appendBounded(h.Resends, c.mark(d, s, at))
@@ -197,13 +198,12 @@ func (c *Conn) observeACK(h *Half, d uint8, s *decode.Segment, at Point) {
 	if s.Flags&decode.SYN == 0 && !c.HandshakeACK.Seen() && o.SYN.Seen() && d == c.ClientDir && int32(rel) >= 1 {
 		c.HandshakeACK = at
 	}
-	if h.HighAck == 0 || after(rel, h.HighAck) {
-		if int32(rel) >= 0 {
-			h.HighAck = rel
-			h.Progress = at
-			o.Resends = o.Resends[:0]
-			o.ResendCount = 0
-		}
+	// The first one may lie before the capture; later ones pass 2 GiB.
+	if h.HighAck == 0 && int32(rel) >= 0 || h.HighAck != 0 && after(rel, h.HighAck) {
+		h.HighAck = rel
+		h.Progress = at
+		o.Resends = o.Resends[:0]
+		o.ResendCount = 0
 	}
 	if s.SACKCount > 0 {
 		h.SACKLeft, h.SACKRight, h.SACKAt = s.SACK[0][0]-o.base, s.SACK[0][1]-o.base, at
@@ -277,7 +277,7 @@ func (t *Table) observeReset(c *Conn, d uint8, s *decode.Segment, at Point, dupl
 func (c *Conn) mark(d uint8, s *decode.Segment, at Point) Mark {
 	m := Mark{
 		Point: at, Seq: s.Seq, Ack: s.Ack, Len: s.Len, IPID: s.IPID, Flags: s.Flags, Window: s.Window, TTL: s.TTL,
-		Dir: d, HasIPID: s.HasIPID, DF: s.DontFragment, HasTS: s.HasTimestamps, Interface: s.Interface,
+		Dir: d, HasIPID: s.HasIPID, DF: s.DontFragment, HasTS: s.HasTimestamps, Loopback: s.Loopback,
 	}
 	if h := c.Half[d]; h != nil && h.baseSet {
 		m.Seq -= h.base

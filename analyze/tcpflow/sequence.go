@@ -12,6 +12,7 @@ const (
 	defaultOutOfOrder    = 3_000_000  // ns, where the initial RTT is unknown
 	maxUnacked           = 10_000     // segments remembered as unacknowledged
 	maxScale             = 14         // RFC 7323, section 2.3
+	maxMPTCP             = 5          // highest multipath TCP subtype that counts (MP_PRIO)
 )
 
 // Window scale shifts that are no shifts.
@@ -27,7 +28,9 @@ type seqState struct {
 	nextseqTime, lastTime                int64
 	unacked                              []sent
 	unackedHead                          uint32
-	unsorted                             bool // unacked is not ascending by end
+	unsorted                             bool   // unacked is not ascending by end
+	resentEnd                            uint32 // highest sequence number sent when bytes were last resent
+	resent                               bool   // resentEnd is not acknowledged yet
 	baseSet, onlySYN                     bool
 	window                               uint16
 	mpOps                                uint16
@@ -37,7 +40,8 @@ type seqState struct {
 
 // sent is a segment that was not acknowledged yet. Its time is noSample where
 // the bytes were sent before: an acknowledgement could then belong to either
-// copy (Karn's algorithm, RFC 6298, section 3).
+// copy (Karn's algorithm, RFC 6298, section 3). The same holds for everything
+// up to resentEnd, whose acknowledgement may have waited for the repetition.
 type sent struct {
 	time int64
 	end  uint32
@@ -231,9 +235,9 @@ func (t *Table) updateSequence(c *Conn, d uint8, f, r *Half, s *decode.Segment, 
 	if s.WindowScale >= 0 || s.Flags&decode.SYN != 0 {
 		c.learnScale(d, s)
 	}
-	if s.MPTCP >= 0 {
+	if s.MPTCP >= 0 && s.MPTCP <= maxMPTCP && !s.OptionsCut {
 		c.mptcp = true
-		c.mpOps = 1 << (uint(s.MPTCP) & 15)
+		c.mpOps |= 1 << uint(s.MPTCP)
 	}
 }
 
@@ -290,8 +294,8 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 			if after(e.end, s.Ack) {
 				break
 			}
-			if e.end == s.Ack && e.time != noSample {
-				r.sample(s.Time - e.time)
+			if e.end == s.Ack {
+				r.sampleSent(e, s.Time)
 			}
 			h++
 		}
@@ -301,8 +305,8 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 		sorted := true
 		for _, e := range r.unacked[r.unackedHead:] {
 			if !after(e.end, s.Ack) {
-				if e.end == s.Ack && e.time != noSample {
-					r.sample(s.Time - e.time)
+				if e.end == s.Ack {
+					r.sampleSent(&e, s.Time)
 				}
 				continue
 			}
@@ -315,14 +319,19 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 		r.unackedHead = 0
 		r.unsorted = !sorted
 	}
+	if r.resent && !before(s.Ack, r.resentEnd) {
+		r.resent = false
+	}
 	if r.pending() == 0 {
 		r.unsorted = false
 		t.releaseUnacked(r)
 	}
 }
 
-func (h *Half) sample(rtt int64) {
-	if rtt < 0 {
+// sampleSent takes the round-trip time of a segment acknowledged at now.
+func (h *Half) sampleSent(e *sent, now int64) {
+	rtt := now - e.time
+	if e.time == noSample || rtt < 0 || h.resent && !after(e.end, h.resentEnd) {
 		return
 	}
 	if h.RTT.Samples == 0 || rtt < h.RTT.Min {

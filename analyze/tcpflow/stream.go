@@ -11,13 +11,15 @@ const (
 	// receiver has acknowledged: those bytes were not captured, but in a
 	// file that is not in time order they may still come.
 	ackedChunks = 16
+	// chunkCost is what keeping a segment takes beside its bytes.
+	chunkCost = 80
 )
 
 // stream puts the payload of one direction in order.
 type stream struct {
 	chunks    []chunk // ascending by sequence number
-	held      uint32
-	next      uint32 // sequence number of the next byte to deliver
+	held      uint32  // bytes of memory that chunks take
+	next      uint32  // sequence number of the next byte to deliver
 	started   bool
 	delivered bool
 	off       bool
@@ -29,6 +31,8 @@ type chunk struct {
 	at       Point
 	data     []byte
 }
+
+func (k *chunk) cost() uint32 { return uint32(len(k.data)) + chunkCost }
 
 // Ignore stops the delivery of direction d's payload: nobody needs it.
 func (t *Table) Ignore(c *Conn, d uint8) {
@@ -103,8 +107,8 @@ func (t *Table) hold(c *Conn, d uint8, k chunk) {
 	st.chunks = append(st.chunks, chunk{})
 	copy(st.chunks[i+1:], st.chunks[i:])
 	st.chunks[i] = k
-	st.held += uint32(len(k.data))
-	t.held += uint64(len(k.data))
+	st.held += k.cost()
+	t.held += uint64(k.cost())
 	for len(st.chunks) > 0 && t.mustSkip(c, d) {
 		t.skipHole(c, d)
 	}
@@ -137,8 +141,8 @@ func (t *Table) drain(c *Conn, d uint8) {
 		if after(k.seq, st.next) {
 			break
 		}
-		st.held -= uint32(len(k.data))
-		t.held -= uint64(len(k.data))
+		st.held -= k.cost()
+		t.held -= uint64(k.cost())
 		n++
 		t.deliver(c, d, k.seq, k.len, k.at, k.data)
 	}
@@ -168,5 +172,8 @@ func (c *Conn) Hole(d uint8) (missing, waiting uint32) {
 	if h == nil || len(h.stream.chunks) == 0 {
 		return 0, 0
 	}
-	return h.stream.chunks[0].seq - h.stream.next, h.stream.held
+	for i := range h.stream.chunks {
+		waiting += uint32(len(h.stream.chunks[i].data))
+	}
+	return h.stream.chunks[0].seq - h.stream.next, waiting
 }

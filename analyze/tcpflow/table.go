@@ -145,7 +145,9 @@ func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
 			flags = 0 // Wireshark gives up on the header before it prints them
 		}
 		t.observe(c, d, s, flags, nextBefore, known)
-		if s.Len > 0 && s.Flags&decode.RST == 0 {
+		// A stream does not begin with a keep-alive's byte.
+		probe := flags&KeepAlive != 0 && !f.stream.started
+		if s.Len > 0 && s.Flags&decode.RST == 0 && !probe {
 			t.payload(c, d, s)
 		}
 	} else {
@@ -443,7 +445,7 @@ func (t *Table) ICMP(s *decode.Segment) *Conn {
 	if len(c.ICMP) < maxICMP {
 		e := ICMPError{
 			Point: Point{s.Frame, s.Time}, From: s.Src, Type: s.ICMPType, Code: s.ICMPCode,
-			IPVersion: s.IPVersion, TTL: s.TTL, MTU: q.MTU, HasSeq: q.HasSeq, QuotedDir: d, Interface: s.Interface,
+			IPVersion: s.IPVersion, TTL: s.TTL, MTU: q.MTU, HasSeq: q.HasSeq, QuotedDir: d, Loopback: s.Loopback,
 		}
 		if h := c.Half[d]; h != nil && h.baseSet && q.HasSeq {
 			e.QuotedSeq = q.Seq - h.base

@@ -68,6 +68,9 @@ func (p *pcapngParser) packet(r *Reader, b *capture.Batch, body []byte, id uint3
 		if pk.Time, exact = in.clock.ns(ts); !exact {
 			r.note("there are times outside the years 1678 to 2262; they are not to be trusted")
 		}
+		if p.first == 0 {
+			p.first = pk.Time
+		}
 	}
 	count := uint64(drops)
 	if rest := body[pad4(end):]; len(rest) > 0 {

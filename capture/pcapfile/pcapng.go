@@ -69,6 +69,8 @@ type pcapngParser struct {
 	// Text kept so far in tables that grow with the file, in bytes.
 	nameBytes, eventBytes, processBytes, interfaceBytes int
 	unknownTypes                                        int
+	// first is the time of the first packet, Unix ns; zero before it.
+	first int64
 }
 
 func newPcapngParser() *pcapngParser { return &pcapngParser{skipStart: -1} }

@@ -543,3 +543,48 @@ func TestOpenFile(t *testing.T) {
 		t.Errorf("%d frames, %v", len(frames), err)
 	}
 }
+
+// TestStatisticsInMicroseconds: dumpcap writes the times of a statistics block
+// in microseconds although its packets are in nanoseconds; the look-alike is a
+// writer that keeps to the resolution.
+func TestStatisticsInMicroseconds(t *testing.T) {
+	const at = int64(1_763_784_096_757_715_716)
+	for _, c := range []struct {
+		name            string
+		written, wanted int64
+	}{
+		{"microseconds", (at + 5e9) / 1000, (at + 5e9) / 1000 * 1000},
+		{"nanoseconds", at + 5e9, at + 5e9},
+	} {
+		var b bytes.Buffer
+		w, err := NewWriter(&b, WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := w.AddInterface(&capture.Interface{LinkType: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := capture.Packet{Time: at, HasTime: true, Data: make([]byte, 60), Length: 60, Interface: int32(id)}
+		if err := w.WritePacket(&p); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.WriteStatistics(id, at, &capture.Interface{End: c.written}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(&b, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch capture.Batch
+		for err == nil {
+			err = r.Read(&batch)
+		}
+		if got := r.Info().Interfaces[0].End; got != c.wanted {
+			t.Errorf("%s: end %d, want %d", c.name, got, c.wanted)
+		}
+	}
+}

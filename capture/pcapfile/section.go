@@ -267,6 +267,12 @@ func (p *pcapngParser) splitTime(c *clock, v []byte) int64 {
 	if !exact {
 		return 0
 	}
+	// dumpcap writes these times in microseconds also where the interface's
+	// resolution is nanoseconds: they would lie weeks after 1970.
+	const year = 365 * 24 * 3600 * nsPerSecond
+	if c.units == nsPerSecond && p.first > year && ns >= 0 && ns < p.first-year && ns < math.MaxInt64/1000 && ns*1000 > p.first-year {
+		return ns * 1000
+	}
 	return ns
 }
 
