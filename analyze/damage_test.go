@@ -135,11 +135,14 @@ func damageFile(t *testing.T, name, path string) {
 		if got != "" && !strings.HasPrefix(prefix, sequenceColumns(got)) {
 			t.Errorf("%s cut at %d: what is told of the frames before the cut differs", name, cut)
 		}
+		if round%2 == 1 {
+			continue
+		}
 		changed := bytes.Clone(whole)
 		for range 1 + rng.IntN(16) {
 			changed[rng.IntN(len(changed))] ^= byte(1 + rng.IntN(255))
 		}
-		if round%2 == 0 {
+		if round%4 == 0 {
 			damagedRun(t, name, changed)
 		} else {
 			damagedFrames(t, name, changed)

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"strings"
 
+	"goproxytrace/analyze/httpwire"
 	"goproxytrace/analyze/tlswire"
 )
 
@@ -41,10 +42,27 @@ func goLike(w *view) bool {
 	default:
 		return false
 	}
+	if r := w.f.Request; r != nil && moduleRequest(r) {
+		return true
+	}
 	if w.hello != nil && (w.hello.GREASE || w.hello.ECH) {
 		return false
 	}
 	return w.hello != nil && fromCryptoTLS(w.hello) || sourceHost(w.f.ServerName)
+}
+
+// moduleRequest reports whether a plain HTTP request is one of the go command:
+// it names Go's HTTP client, or a path of the module proxy protocol.
+func moduleRequest(r *httpwire.Request) bool {
+	if strings.HasPrefix(r.UserAgent, "Go-http-client/") {
+		return true
+	}
+	for _, part := range []string{"/@v/", "/@latest", "/sumdb/"} {
+		if strings.Contains(r.Target, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // fromCryptoTLS reports whether a hello is that of Go's own TLS: its group

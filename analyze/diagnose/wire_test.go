@@ -36,7 +36,7 @@ type wire struct {
 	cack, sack     uint32 // what each end has acknowledged
 	ipid           uint16 // of the server's packets
 	frame          *int64
-	loopback          bool
+	loopback       bool
 }
 
 var frameOf = map[*pipe]*int64{}

@@ -14,9 +14,10 @@ const MaxHead = 16 << 10
 
 // Request is the first line of an HTTP/1 request.
 type Request struct {
-	Method  string
-	Target  string // as sent, at most 1,024 bytes
-	Version string // "HTTP/1.1"
+	Method    string
+	Target    string // as sent, at most 1,024 bytes
+	Version   string // "HTTP/1.1"
+	UserAgent string // at most 256 bytes
 	// HasCredentials is true where a Proxy-Authorization field was sent.
 	HasCredentials bool
 }
@@ -80,9 +81,12 @@ func ParseRequest(b []byte) (r Request, ok bool) {
 		return r, false
 	}
 	r.Method, r.Target, r.Version = clip(parts[0], 16), clip(parts[1], 1024), clip(parts[2], 16)
-	fields(rest, func(name string, _ []byte) {
-		if name == "proxy-authorization" {
+	fields(rest, func(name string, value []byte) {
+		switch name {
+		case "proxy-authorization":
 			r.HasCredentials = true
+		case "user-agent":
+			r.UserAgent = clip(value, 256)
 		}
 	})
 	return r, true
