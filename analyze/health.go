@@ -105,11 +105,13 @@ func (h *health) connection(c *tcpflow.Conn) {
 	if b != nil && b.Packets == 0 && a.HighAck > 1 && a.Packets > 2 {
 		h.oneDirection.add(frame)
 	}
-	for _, x := range c.Half {
+	for d, x := range c.Half {
 		if x == nil {
 			continue
 		}
-		if x.MSS > 0 && x.MaxLen >= offloadFactor*uint32(x.MSS) {
+		// The limit on what one end sends is what the other end said it
+		// takes (RFC 9293, section 3.7.1).
+		if o := c.Half[1-d]; o != nil && o.MSS > 0 && x.MaxLen >= offloadFactor*uint32(o.MSS) {
 			h.offload.add(frame)
 		}
 		if x.Duplicates > 0 {

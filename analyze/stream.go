@@ -53,6 +53,13 @@ func (a *app) data(d uint8, at tcpflow.Point, b []byte, start bool) {
 	case modeHead:
 		a.headData(d, at, b)
 		return
+	case modeTLS:
+		if start && a.ungranted() && (httpwire.LooksLikeRequest(b) || httpwire.LooksLikeResponse(b)) {
+			s.mode = modeHead
+			s.at = at
+			a.headData(d, at, b)
+			return
+		}
 	}
 	a.tlsData(d, at, b, start)
 }
@@ -62,6 +69,13 @@ func (a *app) tlsData(d uint8, at tcpflow.Point, b []byte, start bool) {
 		a.tls.SegmentStart(int(d))
 	}
 	a.tls.Data(int(d), at.Frame, at.Time, b)
+}
+
+// ungranted reports whether a tunnel was asked for and is not there yet: a
+// client may ask again on the same connection, with the credentials that the
+// proxy wants (RFC 9110, section 11.7.1).
+func (a *app) ungranted() bool {
+	return a.request != nil && a.request.Method == "CONNECT" && (a.response == nil || a.response.Status/100 != 2)
 }
 
 // headData collects an HTTP head; what follows it may be TLS.
@@ -89,12 +103,15 @@ func (a *app) headData(d uint8, at tcpflow.Point, b []byte) {
 // headDone reads what was collected of a head, complete or not.
 func (a *app) headDone(d uint8, at tcpflow.Point) {
 	s := &a.sides[d]
-	if r, ok := httpwire.ParseRequest(s.head); ok && a.request == nil {
+	if r, ok := httpwire.ParseRequest(s.head); ok && (a.request == nil || a.ungranted()) {
+		if a.request != nil { // the earlier answer was to the earlier request
+			a.response, a.responseAt = nil, tcpflow.Point{}
+		}
 		a.request, a.requestAt = &r, at
 		return
 	}
 	if r, ok := httpwire.ParseResponse(s.head); ok {
-		if a.response == nil {
+		if a.response == nil || a.ungranted() {
 			a.response, a.responseAt = &r, at
 		}
 		return

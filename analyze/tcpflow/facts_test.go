@@ -413,7 +413,7 @@ func TestNotInTimeOrder(t *testing.T) {
 	_, c := run(t, `
 20 > A  1001 5001
 30 > A  1001 5001 len=100
-0  > S  1000
+0  > S  1000              => retransmission
 10 < SA 5000 1001
 25 > A  1101 5001 len=100`)
 	equal(t, "start", c.Start, Point{3, ms(0)})
@@ -448,7 +448,7 @@ func TestSYNACKVariants(t *testing.T) {
 0  > S  1000
 10 < SA 5000 1001
 11 < SA 9000 1001 => lost_segment,reused_ports
-20 > A  1001 9001`)
+20 > A  1001 9001 => ack_lost_segment`)
 	equal(t, "variants", c.SYNACKVariants, uint8(1))
 	_, c = run(t, `
 0    > S  1000

@@ -27,6 +27,7 @@ type seqState struct {
 	dupacks                              uint32 // unsigned on purpose: -1 satisfies "two or more"
 	nextseqTime, lastTime                int64
 	unacked                              []sent
+	small                                [smallUnacked]sent // what unacked lies in at first
 	unackedHead                          uint32
 	unsorted                             bool   // unacked is not ascending by end
 	resentEnd                            uint32 // highest sequence number sent when bytes were last resent
@@ -342,19 +343,26 @@ func (h *Half) sampleSent(e *sent, now int64) {
 	h.RTT.Samples++
 }
 
-// smallUnacked is the size up to which a direction keeps its own memory for
-// unacknowledged segments while it has none; larger ones go back to the pool.
+// smallUnacked is how many unacknowledged segments a direction has room for in
+// itself; memory for more is lent to it while it has them.
 const smallUnacked = 2
 
+// minPooled is the least room that is lent.
+const minPooled = 16
+
 func (t *Table) growUnacked(f *Half) {
+	if f.unacked == nil {
+		f.unacked = f.small[:0]
+		return
+	}
 	old := f.unacked[f.unackedHead:]
 	need := len(old) + 1
 	var b []sent
-	if n := len(t.unackedPool); need > smallUnacked && n > 0 && cap(t.unackedPool[n-1]) >= need {
+	if n := len(t.unackedPool); n > 0 && cap(t.unackedPool[n-1]) >= need {
 		b = t.unackedPool[n-1][:0]
 		t.unackedPool = t.unackedPool[:n-1]
 	} else {
-		size := max(1, 2*len(old))
+		size := max(minPooled, 2*len(old))
 		b = make([]sent, 0, size)
 	}
 	b = append(b, old...)
@@ -376,7 +384,7 @@ func (t *Table) releaseUnacked(h *Half) {
 }
 
 func (t *Table) poolUnacked(b []sent) {
-	if len(t.unackedPool) < 256 && cap(b) >= 16 && cap(b) <= 4096 {
+	if len(t.unackedPool) < 256 && cap(b) >= minPooled && cap(b) <= 4096 {
 		t.unackedPool = append(t.unackedPool, b[:0])
 	}
 }

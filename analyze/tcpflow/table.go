@@ -75,7 +75,7 @@ type Table struct {
 	closed  connList // closed connections that may still be heard of
 	waiting connList // connections that nobody answered yet
 
-	graves    map[key]struct{}
+	graves    map[key]int32 // index into graveKeys of the latest
 	graveKeys []key
 	graveNext int
 	// Late counts segments of closed connections that were let go.
@@ -313,15 +313,15 @@ func (c *Conn) unanswered() bool {
 // segment is not taken for a new connection.
 func (t *Table) bury(c *Conn) {
 	if t.graves == nil {
-		t.graves = make(map[key]struct{}, maxGraves)
+		t.graves = make(map[key]int32, maxGraves)
 		t.graveKeys = make([]key, maxGraves)
 	}
 	k := &t.graveKeys[t.graveNext]
-	if *k != (key{}) {
+	if at, ok := t.graves[*k]; ok && int(at) == t.graveNext {
 		delete(t.graves, *k)
 	}
 	*k = c.key
-	t.graves[c.key] = struct{}{}
+	t.graves[c.key] = int32(t.graveNext)
 	t.graveNext = (t.graveNext + 1) % maxGraves
 }
 
