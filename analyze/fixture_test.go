@@ -8,7 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"slices"
 	"testing"
@@ -354,8 +353,6 @@ func peakMemory(f func()) int64 {
 		metrics.Read(s)
 		return int64(s[0].Value.Uint64())
 	}
-	// Little garbage, so that what is measured is what is kept.
-	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	runtime.GC()
 	before := read(sample)
 	peak := before

@@ -105,6 +105,8 @@ func TestHealthFacts(t *testing.T) {
 		{name: "only the answer's SYN was captured", id: "K2.late-start", want: 0, play: func(w *wire) {
 			healthy(w)
 			w.packets = w.packets[1:]
+			w.packets[0].Data, w.packets[1].Data = w.packets[1].Data, w.packets[0].Data // and that late
+			w.packets[0].Length, w.packets[1].Length = w.packets[1].Length, w.packets[0].Length
 		}},
 
 		{name: "one direction", id: "K3.one-direction", want: 1, frame: 1, play: func(w *wire) {
@@ -126,6 +128,20 @@ func TestHealthFacts(t *testing.T) {
 			k := w.talk(healthClient, healthServer)
 			k.mss = 8960
 			k.connect().send(1, make([]byte, 20_000), 0)
+		}},
+		{name: "a server that takes less than it sends", id: "K4.offload", want: 0, play: func(w *wire) {
+			k := w.talk(healthClient, healthServer)
+			w.add(k.syn())
+			w.add(k.packet(1).Seq(k.seq[1] - 1).Flags(packets.SYN).MSS(536))
+			w.add(k.packet(0))
+			k.send(1, make([]byte, 20_000), 1460).send(0, make([]byte, 2000), 536)
+		}},
+		{name: "a client that sends more than the server takes", id: "K4.offload", want: 1, frame: 1, play: func(w *wire) {
+			k := w.talk(healthClient, healthServer)
+			w.add(k.syn())
+			w.add(k.packet(1).Seq(k.seq[1] - 1).Flags(packets.SYN).MSS(536))
+			w.add(k.packet(0))
+			k.send(0, make([]byte, 2400), 1200)
 		}},
 		{name: "full segments", id: "K4.offload", want: 0, play: healthy},
 
@@ -272,6 +288,27 @@ func TestDropsWithdrawAbsence(t *testing.T) {
 		w.info.Interfaces[0].OSDropped = c.dropped
 		if r := analyse(t, w, lookedFor); r.Verdict.Class != c.want {
 			t.Errorf("%s: verdict %s, want %s", c.name, r.Verdict.Class, c.want)
+		}
+	}
+}
+
+// TestHeard holds that SYNs without an answer prove nothing where nothing at
+// all was answered: what comes in may not be captured.
+func TestHeard(t *testing.T) {
+	for _, heard := range []bool{false, true} {
+		w := newWire()
+		w.info.Interfaces[0].OSDropped = number(0)
+		if heard {
+			w.talk("192.0.2.10:40001", "198.51.100.2:22").connect()
+		}
+		k := w.talk(healthClient, healthServer)
+		for range 5 {
+			w.add(k.syn())
+			w.now += 5 * second
+		}
+		v := analyse(t, w, Options{}).Verdict
+		if v.Class != diagnose.ConnectNoAnswer || (v.Level == diagnose.Proven) != heard {
+			t.Errorf("heard %v: verdict %s, level %s", heard, v.Class, v.Level)
 		}
 	}
 }

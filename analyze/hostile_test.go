@@ -205,7 +205,9 @@ func allocated(f func()) uint64 {
 // summed up and not one is lost, in memory and work that grow with their number.
 func TestSYNFlood(t *testing.T) {
 	n := floodSize()
-	const bound = 1 << 10 // bytes of memory for each connection open at once
+	// For each attempt that is waited for (tcpflow's default is 200,000) a
+	// kibibyte, and as much garbage as memory in use.
+	const fixed, each, open = 64 * mib, 1 << 10, 200_000
 	for _, servers := range []int{1, 300, maxSummed + 2000} {
 		var grown int64
 		check := func(n int) uint64 {
@@ -247,7 +249,7 @@ func TestSYNFlood(t *testing.T) {
 		} else {
 			check(50_000)
 		}
-		if grown > 64*mib+bound*int64(min(n, 250_000)) {
+		if grown > 2*(fixed+each*int64(min(n, open))) {
 			t.Errorf("%d SYNs to %d servers: %d MiB of memory", n, servers, grown/mib)
 		}
 	}
@@ -351,10 +353,8 @@ func TestLateAnswerCounts(t *testing.T) {
 		ask(uint16(2+i), "other"+strconv.Itoa(i)+".example", true)
 	}
 	ask(60_000, "proxy.example", true)
-	last := w.talk("192.0.2.10:44444", "198.51.100.9:443").connect()
-	last.tls("proxy.example", 3000).close(0)
 	if r := analyse(t, w, lookedFor); r.Verdict.Died() {
-		t.Errorf("verdict %s about lookup %d, although the second try was answered and delivered", r.Verdict.Class, r.SubjectLookup)
+		t.Errorf("verdict %s about lookup %d, although the second try was answered", r.Verdict.Class, r.SubjectLookup)
 	}
 }
 

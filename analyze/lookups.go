@@ -50,6 +50,7 @@ func (p *pipeline) lookup(l *dnswire.Lookup) {
 		return
 	}
 	v := diagnose.Lookup(l, &p.env)
+	p.goView.text.Lookup(l, &v)
 	r := p.result
 	i := len(r.Lookups)
 	if i >= maxLookups && !(v.Died() && i < maxLookups+maxFailedLookups) {

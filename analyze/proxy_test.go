@@ -133,6 +133,22 @@ func TestConnectRefused(t *testing.T) {
 	}
 }
 
+// TestSilentAfterCredentials holds that the answer to the first request is not
+// taken for one to the second.
+func TestSilentAfterCredentials(t *testing.T) {
+	w := newWire()
+	k := w.talk(healthClient, proxyEnd).connect().send(0, []byte(connectRequest), 0).send(1, []byte(askCredentials), 0)
+	k.send(0, []byte(withCredential), 0)
+	w.now += 40 * second
+	w.add(k.packet(0).Seq(k.seq[0] - 1)) // keep-alive
+	w.add(k.packet(1))
+	w.now += 15 * second
+	k.close(0)
+	if c := only(t, analyse(t, w, lookedFor)); c.Verdict.Class != diagnose.ProxySilent || c.Proxy == nil || c.Proxy.Status != 0 {
+		t.Errorf("verdict %s, proxy %+v", c.Verdict.Class, c.Proxy)
+	}
+}
+
 // TestPlainHTTP holds that an HTTP answer to a ClientHello is told, and that
 // plain HTTP on its own port is no fault.
 func TestPlainHTTP(t *testing.T) {

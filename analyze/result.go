@@ -28,6 +28,9 @@ type Result struct {
 	// LookupsOmitted counts lookups beyond the bound on Lookups.
 	LookupsOmitted int64
 	Events         []Event
+	// GoStatements are the failures in the go command's own words, with what
+	// the packets say to each; nil where its output is not known.
+	GoStatements []diagnose.GoCheck
 	// Targets are the hosts of GOPROXY and GOSUMDB that were looked for.
 	Targets []string
 	// NotAssessed are message identifiers of what this capture cannot show.
@@ -226,7 +229,8 @@ type Connection struct {
 	Proxy         *Proxy           `json:"proxy,omitempty"`
 	ICMP          []ICMP           `json:"icmp,omitempty"`
 	Verdict       diagnose.Verdict `json:"verdict"`
-	// Target is true where the server is one of Result.Targets.
+	// Target is true where the server is one of Result.Targets, or the go
+	// command's own words name it.
 	Target bool `json:"target,omitempty"`
 }
 

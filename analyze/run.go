@@ -10,6 +10,7 @@ import (
 	"goproxytrace/analyze/decode"
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/analyze/dnswire"
+	"goproxytrace/analyze/goproxy"
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/analyze/tlswire"
 	"goproxytrace/capture"
@@ -34,6 +35,12 @@ type Options struct {
 	// one of these hosts or addresses, and one of these ports, are told of.
 	Hosts []string
 	Ports []uint16
+	// Settings are what the go command was told to talk to, SettingsFrom
+	// says how that is known. Empty, nothing is explained from them.
+	Settings     goproxy.Settings
+	SettingsFrom goproxy.Source
+	// GoOutput is what the go command printed, nil where unknown.
+	GoOutput *goproxy.Output
 	// Progress is called at most four times a second with the bytes read
 	// and the input's size (zero where unknown).
 	Progress func(read, total int64)
@@ -71,6 +78,7 @@ type pipeline struct {
 	result  *Result
 	summed  map[tcpflow.Endpoint]*Unanswered
 	silent  int
+	goView  goView
 }
 
 func newPipeline(o Options) *pipeline {
@@ -81,6 +89,7 @@ func newPipeline(o Options) *pipeline {
 		summed: make(map[tcpflow.Endpoint]*Unanswered),
 		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
 	}
+	p.goView = newGoView(&o)
 	p.table = tcpflow.NewTable(p, tcpflow.Options{})
 	p.lookups.Done = p.lookup
 	p.env.Address = func(a decode.Addr) *diagnose.AddressFacts { return p.addrs[a] }
@@ -193,13 +202,16 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 	}
 	f.Target = p.isTarget(f.ServerName)
 	v := diagnose.Connection(f)
-	p.agg.Connection(c.ID, f, &v, f.Target)
+	named, hold := p.goView.text.Connection(c.ID, f, &v)
+	p.agg.Connection(c.ID, f, &v, named || f.Target)
 	if p.sumUp(c) {
 		return
 	}
 	out := connection(f, &v)
-	out.Target = f.Target
-	p.result.Connections.Add(out)
+	out.Target = named || f.Target
+	if !hold || !p.goView.hold(out) {
+		p.result.Connections.Add(out)
+	}
 }
 
 // flow gathers what is known about a connection.
@@ -269,10 +281,12 @@ func (p *pipeline) learnAddress(f *diagnose.Flow) {
 	}
 }
 
-// isTarget reports whether name is one of the hosts that were looked for.
+// isTarget reports whether name is one of the hosts that were looked for, or
+// that the go command's own words name.
 func (p *pipeline) isTarget(name string) bool {
 	name = strings.TrimSuffix(name, ".")
-	return name != "" && slices.ContainsFunc(p.opts.Targets, func(t string) bool { return strings.EqualFold(t, name) })
+	return name != "" && (slices.ContainsFunc(p.opts.Targets, func(t string) bool { return strings.EqualFold(t, name) }) ||
+		p.goView.target(strings.ToLower(name)))
 }
 
 // inView applies Hosts and Ports to a connection with a server of that name.
@@ -350,6 +364,7 @@ func (p *pipeline) finish(info *capture.Info, d *decode.Decoder) *Result {
 	p.table.Finish()
 	r.Capture.Health = p.health.facts(info)
 	r.Verdict, r.Subject, r.SubjectLookup = p.agg.Verdict(&p.env, p.diagnoseHealth(info))
+	p.goVerdict()
 	for _, u := range p.summed {
 		r.Unanswered = append(r.Unanswered, *u)
 	}

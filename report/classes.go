@@ -8,22 +8,7 @@ import (
 )
 
 // classes are all classes of the contract, in its order.
-var classes = []diagnose.Class{
-	diagnose.OK, diagnose.NoTraffic, diagnose.CaptureUnusable, diagnose.LinkGatewaySilent,
-	diagnose.DNSNoAnswer, diagnose.DNSNXDomain, diagnose.DNSNoData, diagnose.DNSServFail, diagnose.DNSRefused,
-	diagnose.DNSUnreachable, diagnose.DNSSinkhole, diagnose.DNSForged,
-	diagnose.ConnectNotSent, diagnose.ConnectRejectedLocally, diagnose.ConnectAnswerIgnored,
-	diagnose.ConnectNoAnswer, diagnose.ConnectRefused, diagnose.ConnectUnreachable,
-	diagnose.ProxyRefused, diagnose.ProxySilent,
-	diagnose.TLSClientHelloNotSent, diagnose.TLSClientHelloLost, diagnose.TLSLargePacketsLost,
-	diagnose.TLSNoServerHello, diagnose.TLSServerFlightStalled, diagnose.TLSAnswerIgnored, diagnose.TLSReset,
-	diagnose.TLSClosed, diagnose.TLSAlertFromServer, diagnose.TLSAlertFromClient,
-	diagnose.TLSCertificateRejected, diagnose.TLSNotTLS, diagnose.TLSLocalInterception,
-	diagnose.HTTPNoResponse, diagnose.HTTPError,
-	diagnose.TransferRemoteIdle, diagnose.TransferPathDead, diagnose.TransferHeavyLoss, diagnose.TransferReset,
-	diagnose.TransferTruncated, diagnose.TransferReceiverStalled,
-	diagnose.ClientAborted, diagnose.ClientStalled, diagnose.ClientVerificationStalled,
-}
+var classes = diagnose.ClassOrder
 
 // ClassSet is a set of verdicts given by class names, prefixes ("tls.*") and
 // "any", which is every death. The zero ClassSet is empty.

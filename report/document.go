@@ -43,6 +43,8 @@ type Document struct {
 	Lookups        []Lookup
 	LookupsOmitted int64
 	Events         []Event
+	// GoOutput are the failures in the go command's own words.
+	GoOutput []GoStatement
 	// Connections is how many there are; Rows yields them.
 	Connections int
 
@@ -153,6 +155,29 @@ type Event struct {
 	Frame  int64      `json:"frame,omitempty"`
 }
 
+// GoStatement is a failure in the go command's own words, and what the packets
+// say to it.
+type GoStatement struct {
+	// Line is its first line in the output, from 1; Count how many lines
+	// say it.
+	Line  int    `json:"line"`
+	Count int    `json:"count"`
+	Kind  string `json:"kind"`
+	Text  string `json:"text"`
+	Host  string `json:"host,omitempty"`
+	// Client and Server are the addresses that the text names.
+	Client string `json:"client,omitempty"`
+	Server string `json:"server,omitempty"`
+	// Reported is true where the command ended with it, false where only
+	// its trace (-x) tells of it.
+	Reported bool `json:"reported"`
+	// Packets is agree, contradict, unclear or absent; Compared the number of
+	// connections or lookups looked at.
+	Packets  string  `json:"packets"`
+	Compared int     `json:"compared"`
+	Frames   []int64 `json:"frames"`
+}
+
 // Build makes a Document of a result, which must stay open while the
 // document is rendered.
 func Build(r *analyze.Result, o Options) *Document {
@@ -193,7 +218,24 @@ func Build(r *analyze.Result, o Options) *Document {
 		}
 		d.Events = append(d.Events, out)
 	}
+	for i := range r.GoStatements {
+		d.GoOutput = append(d.GoOutput, goStatement(&r.GoStatements[i]))
+	}
 	return d
+}
+
+func goStatement(c *diagnose.GoCheck) GoStatement {
+	s := GoStatement{
+		Line: c.Line, Count: c.Count, Kind: c.Kind.String(), Text: c.Text, Host: c.Host, Reported: !c.Trace,
+		Packets: c.Packets, Compared: c.Subjects, Frames: notNil(c.Frames),
+	}
+	if c.Local.IsValid() {
+		s.Client = c.Local.String()
+	}
+	if c.Remote.IsValid() {
+		s.Server = c.Remote.String()
+	}
+	return s
 }
 
 func buildCapture(r *analyze.Result, o Options) Capture {

@@ -66,6 +66,10 @@ func (j *jsonWriter) document(d *Document) {
 	j.b = append(j.b, "[]"...)
 	j.key("events")
 	writeList(j, d.Events, func(j *jsonWriter, e *Event) { j.value(e) })
+	if len(d.GoOutput) > 0 {
+		j.key("go_output")
+		writeList(j, d.GoOutput, func(j *jsonWriter, s *GoStatement) { j.value(s) })
+	}
 	j.key("lookups")
 	writeList(j, d.Lookups, (*jsonWriter).lookup)
 	if d.LookupsOmitted > 0 {

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"strings"
 
+	"goproxytrace/analyze/goproxy"
 	"goproxytrace/analyze/httpwire"
 	"goproxytrace/analyze/tlswire"
 )
@@ -35,9 +36,9 @@ func relevanceOf(w *view, isTarget bool) relevance {
 // that modules are fetched from and its hello is no browser's (those carry
 // GREASE, RFC 8701).
 func goLike(w *view) bool {
-	switch name := strings.TrimSuffix(strings.ToLower(w.f.ProcessName), ".exe"); name {
-	case "":
-	case "go", "git", "git-remote-https", "git-remote-http", "ssh", "hg", "svn", "fossil", "bzr":
+	switch name := strings.TrimSuffix(strings.ToLower(w.f.ProcessName), ".exe"); {
+	case name == "":
+	case name == "go", goproxy.Child(name):
 		return true
 	default:
 		return false
@@ -77,23 +78,7 @@ func fromCryptoTLS(h *tlswire.ClientHello) bool {
 }
 
 // sourceHost reports whether modules are commonly fetched from host: version
-// control services and the storage that proxies redirect to.
+// control services and the storage that Go's own proxy redirects to.
 func sourceHost(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, s := range sourceHosts {
-		if host == s || strings.HasSuffix(host, "."+s) {
-			return true
-		}
-	}
-	first, _, _ := strings.Cut(host, ".")
-	switch first {
-	case "git", "gitlab", "gitea", "hg", "svn", "bzr", "fossil", "gerrit", "gopkg":
-		return true
-	}
-	return false
-}
-
-var sourceHosts = []string{
-	"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitee.com", "sr.ht", "googlesource.com", "launchpad.net",
-	"storage.googleapis.com", "go.dev", "golang.org", "dev.azure.com", "visualstudio.com",
+	return goproxy.SourceHost(host) || strings.EqualFold(strings.TrimSuffix(host, "."), goproxy.StorageOfGo)
 }

@@ -7,9 +7,9 @@ const (
 	defaultGOSUMDB = "sum.golang.org"
 )
 
-// knownSumDBs are the checksum databases whose key the go command knows and
-// the addresses they are reached at (cmd/go/internal/modfetch/key.go).
-var knownSumDBs = map[string]string{
-	"sum.golang.org":       "https://sum.golang.org",
-	"sum.golang.google.cn": "https://sum.golang.google.cn",
-}
+// The checksum databases that the go command knows by name
+// (cmd/go/internal/modfetch/key.go, sumdb.go).
+const (
+	sumDBOfGo    = "sum.golang.org"
+	sumDBInChina = "sum.golang.google.cn"
+)

@@ -19,15 +19,17 @@ const maxGoEnv = 1 << 20
 // Source says where settings come from.
 type Source string
 
-// Sources, in the order in which they are asked.
+// Sources. What go's own output says goes before all others.
 const (
 	FromEnvironment Source = "environment"
 	FromGoEnv       Source = "go env"
 	FromDefaults    Source = "defaults"
+	FromOutput      Source = "go's output"
 )
 
 // Load finds the settings that a go command started here would use: the
-// environment's, else (if askGo) go env's, else Go's defaults. It cannot fail.
+// environment's, else (if askGo) go env's, else Go's defaults. The Source is
+// GOPROXY's. It cannot fail.
 func Load(ctx context.Context, askGo bool, getenv func(string) string) (Settings, Source) {
 	s := Settings{
 		GOPROXY:   getenv("GOPROXY"),
@@ -44,13 +46,14 @@ func Load(ctx context.Context, askGo bool, getenv func(string) string) (Settings
 			return g, FromGoEnv
 		}
 	}
+	from := FromEnvironment
 	if s.GOPROXY == "" {
-		s.GOPROXY = defaultGOPROXY
+		s.GOPROXY, from = defaultGOPROXY, FromDefaults
 	}
 	if s.GOSUMDB == "" {
 		s.GOSUMDB = defaultGOSUMDB
 	}
-	return s, FromDefaults
+	return s, from
 }
 
 // goEnv runs go env outside any module: a go.mod or go.work could ask for

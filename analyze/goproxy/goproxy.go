@@ -1,8 +1,11 @@
-// Package goproxy knows what the go command talks to.
+// Package goproxy knows what the go command talks to, in which order, for how
+// long, and what it prints when that fails.
 //
 // In come GOPROXY and GOSUMDB, from the environment, from go env or from the
-// go command's own defaults; out comes the list of endpoints that a module
-// download contacts. Credentials in addresses are dropped on the way in.
+// go command's own defaults; out comes what a module download contacts, one
+// after the other, and what makes it go on from one to the next. In comes the
+// go command's output too; out come its statements on failures. It knows no
+// packets. Credentials in addresses are dropped on the way in.
 package goproxy
 
 import (
@@ -33,9 +36,8 @@ type Settings struct {
 // first, each once. Values that do not parse yield nothing.
 func (s Settings) Endpoints() []Endpoint {
 	var out []Endpoint
-	add := func(raw string) {
-		e, ok := parseURL(raw)
-		if !ok {
+	add := func(e Endpoint) {
+		if e.Host == "" {
 			return
 		}
 		for _, have := range out {
@@ -45,11 +47,11 @@ func (s Settings) Endpoints() []Endpoint {
 		}
 		out = append(out, e)
 	}
-	for _, p := range proxies(s.GOPROXY) {
-		add(p)
+	for _, p := range s.Proxies() {
+		add(p.Endpoint)
 	}
-	if db := sumDB(s.GOSUMDB); db != "" {
-		add(db)
+	if db, ok := s.SumDB(); ok {
+		add(db.Endpoint)
 	}
 	return out
 }
@@ -67,39 +69,6 @@ next:
 		out = append(out, e.Host)
 	}
 	return out
-}
-
-// proxies splits a GOPROXY list at commas and bars. What follows "off" or
-// "direct" is never used (go help goproxy).
-func proxies(list string) []string {
-	var out []string
-	for _, p := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '|' }) {
-		switch p = strings.TrimSpace(p); p {
-		case "":
-		case "off", "direct":
-			return out
-		default:
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// sumDB returns the address of the checksum database that GOSUMDB names: "off",
-// a known name, a verifier key "name+hash+key", or one of these and an address.
-func sumDB(v string) string {
-	fields := strings.Fields(v)
-	switch {
-	case len(fields) == 0 || fields[0] == "off":
-		return ""
-	case len(fields) > 1:
-		return fields[1]
-	}
-	name, _, _ := strings.Cut(fields[0], "+")
-	if u, ok := knownSumDBs[name]; ok {
-		return u
-	}
-	return "https://" + name
 }
 
 // parseURL reads an address as the go command does: one without a scheme that

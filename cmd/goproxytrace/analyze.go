@@ -22,6 +22,7 @@ type analyzeOptions struct {
 	color       string
 	merge       bool
 	noGoEnv     bool
+	goOutput    string // "" for none
 
 	// What the flags mean once they are checked.
 	classes   report.ClassSet
@@ -42,13 +43,16 @@ func newAnalyzeCommand(std streams) *cobra.Command {
 verdict that explains the go command's failure first.
 
 Connections to the hosts of GOPROXY and GOSUMDB come first: those of the
-environment, else of go env, else Go's defaults.
+environment, else of go env, else Go's defaults. --go-output takes what the go
+command printed (go mod download -x says the most) and compares it with the
+packets.
 
 Exit codes: 0 done, 1 error or no capture file, 2 wrong command line, 3 the
 capture is damaged (reported as far as it goes), 10 --fail-on holds,
 130 interrupted.`,
 		Example: `  goproxytrace analyze stalled.pcapng
   goproxytrace analyze --json=report.json --connections=table.csv stalled.pcapng
+  goproxytrace analyze --go-output=go.txt stalled.pcapng
   goproxytrace analyze --merge ring_*.pcapng
   goproxytrace analyze --fail-on any - < stalled.pcapng`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -70,17 +74,23 @@ capture is damaged (reported as far as it goes), 10 --fail-on holds,
 	f.StringSliceVar(&o.hosts, "host", nil, "look only at connections and lookups of this `HOST` (name or address; repeatable)")
 	f.IntSliceVar(&o.ports, "port", nil, "look only at connections with this TCP `PORT` (repeatable)")
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if the verdict is one of `CLASSES`: tls.reset, tls.* or any, comma-separated")
-	f.StringVar(&o.color, "color", string(terminal.Auto), "colour the report: `WHEN` is auto, always or never")
+	addColorFlag(cmd, &o.color)
 	f.BoolVar(&o.merge, "merge", false, "read all files as one capture (a ring buffer's files)")
+	f.StringVar(&o.goOutput, "go-output", "", "compare with what the go command printed to `FILE`")
 	f.BoolVar(&o.noGoEnv, "no-go-env", false, "do not ask go env for GOPROXY and GOSUMDB")
-	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(
-		[]string{string(terminal.Auto), string(terminal.Always), string(terminal.Never)}, cobra.ShellCompDirectiveNoFileComp))
 	// pflag has no form for an optional value that is a file name.
 	cmd.InitDefaultHelpFlag()
 	usages := strings.Replace(f.FlagUsages(), `--json FILE[="-"]`, "--json[=FILE]    ", 1)
 	cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), "{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}",
 		strings.TrimRight(usages, " \n"), 1))
 	return cmd
+}
+
+// addColorFlag adds --color.
+func addColorFlag(cmd *cobra.Command, mode *string) {
+	cmd.Flags().StringVar(mode, "color", string(terminal.Auto), "colour the report: `WHEN` is auto, always or never")
+	_ = cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(
+		[]string{string(terminal.Auto), string(terminal.Always), string(terminal.Never)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check finds what is wrong with the command line.
@@ -106,12 +116,16 @@ func (o *analyzeOptions) check() error {
 		return usagef("--frames and --json both write to standard output")
 	case o.json == stdStream && o.connections == stdStream:
 		return usagef("--json and --connections both write to standard output")
-	case o.frames && (o.json != "" || o.connections != "" || o.failOn != ""):
-		return usagef("--frames prints frames and no report: it goes with no other output and not with --fail-on")
+	case o.frames && (o.json != "" || o.connections != "" || o.failOn != "" || o.goOutput != ""):
+		return usagef("--frames prints frames and no report: it goes with no other output and not with --fail-on or --go-output")
+	case o.goOutput == stdStream:
+		return usagef("--go-output takes a file, not standard input")
+	case o.goOutput != "" && len(o.files) > 1 && !o.merge:
+		return withHint(usagef("--go-output goes with one capture, got %d", len(o.files)), "--merge reads several files as one capture")
 	}
 	if o.failOn != "" {
 		if o.classes, err = report.ParseClasses(o.failOn); err != nil {
-			return withHint(usagef("--fail-on: %w", err), "classes are listed under \"Classes\" in README.md; any means every death, tls.* all that begin with tls.")
+			return withHint(usagef("--fail-on: %w", err), "goproxytrace explain lists the classes; any means every death, tls.* all that begin with tls.")
 		}
 	}
 	if o.colorMode, err = terminal.ParseColorMode(o.color); err != nil {

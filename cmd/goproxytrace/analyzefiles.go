@@ -24,20 +24,27 @@ func analyzeFiles(ctx context.Context, std streams, o *analyzeOptions) error {
 	if o.frames {
 		return writeFrames(ctx, std, o)
 	}
+	options := analyze.Options{Hosts: o.hosts, Ports: o.portList}
+	var err error
+	if o.goOutput != "" {
+		if options.GoOutput, err = readGoOutput(o.goOutput); err != nil {
+			return err
+		}
+	}
 	out, err := openOutputs(std, o)
 	if err != nil {
 		return err
 	}
 	defer out.abort()
-	settings, _ := goproxy.Load(ctx, !o.noGoEnv, os.Getenv)
-	targets := settings.Hosts()
+	options.Settings, options.SettingsFrom = goproxy.Load(ctx, !o.noGoEnv, os.Getenv)
+	options.Targets = options.Settings.Hosts()
 	code := exitDone
 	for i, paths := range o.captures() {
 		if ctx.Err() != nil {
 			code = worse(code, exitInterrupted)
 			break
 		}
-		c, err := out.analyze(ctx, paths, targets, i)
+		c, err := out.analyze(ctx, paths, options, i)
 		if err != nil {
 			if terminal.IsBrokenPipe(err) {
 				break // the reader has what it wanted; files are complete all the same
@@ -55,6 +62,20 @@ func analyzeFiles(ctx context.Context, std streams, o *analyzeOptions) error {
 		return exitCode(code)
 	}
 	return nil
+}
+
+// readGoOutput reads what the go command printed.
+func readGoOutput(path string) (*goproxy.Output, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("go's output: %w", err)
+	}
+	defer f.Close()
+	out, err := goproxy.ReadOutput(f)
+	if err != nil {
+		return nil, fmt.Errorf("go's output: %s: %w", path, err)
+	}
+	return out, nil
 }
 
 // captures lists the captures by the files they are made of.
@@ -177,7 +198,7 @@ func (out *outputs) commit() error {
 }
 
 // analyze analyses the capture made of paths and writes all that is asked for.
-func (out *outputs) analyze(ctx context.Context, paths []string, targets []string, index int) (int, error) {
+func (out *outputs) analyze(ctx context.Context, paths []string, options analyze.Options, index int) (int, error) {
 	src, err := openSource(ctx, out.std, paths)
 	if err != nil {
 		return exitDone, err
@@ -188,12 +209,8 @@ func (out *outputs) analyze(ctx context.Context, paths []string, targets []strin
 		title = out.o.title()
 	}
 	status := terminal.NewStatus(out.std.err, terminal.Detect(out.std.err, out.o.colorMode, os.Getenv), title)
-	result, err := analyze.Run(ctx, src, analyze.Options{
-		Targets:  targets,
-		Hosts:    out.o.hosts,
-		Ports:    out.o.portList,
-		Progress: status.Update,
-	})
+	options.Progress = status.Update
+	result, err := analyze.Run(ctx, src, options)
 	status.Clear()
 	if result != nil && result.Connections != nil {
 		defer result.Connections.Close()

@@ -25,7 +25,7 @@ in the capture shows that.`,
 	cmd.SetOut(std.out)
 	cmd.SetErr(std.err)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(newAnalyzeCommand(std), newVersionCommand(std))
+	cmd.AddCommand(newAnalyzeCommand(std), newExplainCommand(std), newVersionCommand(std))
 	cmd.InitDefaultCompletionCmd("completion")
 	cmd.InitDefaultHelpCmd()
 	for _, c := range cmd.Commands() {

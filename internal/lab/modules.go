@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -16,24 +18,39 @@ func (m Module) version() string {
 	return "v1.2.3"
 }
 
-// files returns what a module proxy serves for the modules, by URL path.
-func files(modules []Module) (map[string][]byte, error) {
+// onGit is true where the git host serves the module.
+func (m Module) onGit() bool { return strings.HasPrefix(m.Path, GitName+"/") }
+
+func (m Module) goMod() []byte { return fmt.Appendf(nil, "module %s\n\ngo 1.20\n", m.Path) }
+
+// file is one file of a module.
+type file struct {
+	name string
+	data []byte
+}
+
+// files are those of a module. Random text does not compress: the zip has the
+// size asked for.
+func (m Module) files(seed byte) []file {
+	blob := make([]byte, m.Size)
+	rand.NewChaCha8([32]byte{seed}).Read(blob)
+	return []file{{"go.mod", m.goMod()}, {"doc.go", []byte("// Package made is made up.\npackage made\n")}, {"data.bin", blob}}
+}
+
+// proxyTree returns what a module proxy serves for the modules, by URL path.
+func proxyTree(modules []Module) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for i, m := range modules {
+		if m.onGit() {
+			continue
+		}
 		prefix := "/" + m.Path + "/@v/" + m.version()
-		mod := fmt.Sprintf("module %s\n\ngo 1.20\n", m.Path)
-		out[prefix+".mod"] = []byte(mod)
+		out[prefix+".mod"] = m.goMod()
 		out[prefix+".info"] = fmt.Appendf(nil, `{"Version":%q,"Time":"2025-03-01T12:00:00Z"}`, m.version())
 		var b bytes.Buffer
 		z := zip.NewWriter(&b)
 		root := m.Path + "@" + m.version() + "/"
-		// Random text does not compress: the zip has the size asked for.
-		blob := make([]byte, m.Size)
-		rand.NewChaCha8([32]byte{byte(i)}).Read(blob)
-		for _, f := range []struct {
-			name string
-			data []byte
-		}{{"go.mod", []byte(mod)}, {"doc.go", []byte("// Package made is made up.\npackage made\n")}, {"data.bin", blob}} {
+		for _, f := range m.files(byte(i)) {
 			w, err := z.Create(root + f.name)
 			if err == nil {
 				_, err = w.Write(f.data)
@@ -50,8 +67,8 @@ func files(modules []Module) (map[string][]byte, error) {
 	return out, nil
 }
 
-// goMod is the go.mod file of the client's main module.
-func goMod(modules []Module) []byte {
+// mainModule is the go.mod file of the client's main module.
+func mainModule(modules []Module) []byte {
 	var b bytes.Buffer
 	b.WriteString("module example.com/main\n\ngo 1.20\n\nrequire (\n")
 	for _, m := range modules {

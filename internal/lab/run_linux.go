@@ -9,13 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
-// Run plays a scenario and leaves its capture in dir as NAME.pcapng.
-func Run(ctx context.Context, s Scenario, dir string) (_ *Result, err error) {
+// Run plays a scenario and leaves its capture in dir as NAME.pcapng. The same
+// seed gives the same choices of the middlebox, as far as the same packets come.
+func Run(ctx context.Context, s Scenario, dir string, seed uint64) (_ *Result, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("scenario %s: %w", s.Name, err)
@@ -23,27 +23,13 @@ func Run(ctx context.Context, s Scenario, dir string) (_ *Result, err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.Modules == nil {
-		s.Modules = DefaultModules()
-	}
-	if s.Limit == 0 {
-		s.Limit = 2 * time.Minute
-	}
-	tree, err := files(s.Modules)
+	s.fill()
+	sums, err := newSumDB(s.Modules)
 	if err != nil {
 		return nil, err
 	}
-	authority, cert, err := newCertificate(ProxyName)
+	ca, err := newAuthority("Lab Root")
 	if err != nil {
-		return nil, err
-	}
-	l, err := newLab(ctx, s.Forward)
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
-	defer cancel() // before close: hooks that wait let go of their connections
-	if err := l.serve(ctx, &s, cert, tree); err != nil {
 		return nil, err
 	}
 	home, err := os.MkdirTemp("", "lab-home-")
@@ -51,20 +37,30 @@ func Run(ctx context.Context, s Scenario, dir string) (_ *Result, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(home)
-	for name, data := range map[string][]byte{"main/go.mod": goMod(s.Modules), "ca.pem": authority} {
+	for name, data := range map[string][]byte{"main/go.mod": mainModule(s.Modules), "ca.pem": ca.pem()} {
 		f := filepath.Join(home, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(f), 0o755), os.WriteFile(f, data, 0o644)); err != nil {
 			return nil, err
 		}
 	}
-	r := &Result{Scenario: s.Name, Truth: s.Truth, Server: ServerAddr + ":443", Capture: filepath.Join(dir, s.Name+".pcapng")}
-	capture, err := l.capture(ctx, r.Capture)
+	l, err := newLab(ctx, &s.Path, seedOf(seed, s.Name))
 	if err != nil {
 		return nil, err
 	}
-	err = download(ctx, l, &s, home, r, func() error {
-		// The last packets need a moment to reach the capture.
-		pause(ctx, 700*time.Millisecond)
+	defer l.close()
+	defer cancel() // before close: hooks that wait let go of their connections
+	if err := l.serve(ctx, &s, ca, sums, home); err != nil {
+		return nil, err
+	}
+	r := &Result{Scenario: s.Name, About: s.About, Seed: seed, Truth: s.Truth, Targets: s.targets(), Capture: filepath.Join(dir, s.Name+".pcapng")}
+	capture, err := l.capture(ctx, r.Capture, s.Interfaces)
+	if err != nil {
+		return nil, err
+	}
+	err = download(ctx, l, &s, s.environment(home, sums), home, r, func() error {
+		// The last packets need a moment to reach the capture, and the far end
+		// of a long path one to answer a FIN.
+		pause(ctx, 700*time.Millisecond+2*s.Path.RTT)
 		return capture.stop(syscall.SIGINT)
 	})
 	// Once more for the paths that did not come so far; no harm otherwise.
@@ -72,24 +68,74 @@ func Run(ctx context.Context, s Scenario, dir string) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Dropped, r.Injected = l.box.dropped.Load(), l.box.injected.Load()
 	return r, ctx.Err()
+}
+
+// fill gives what the scenario leaves open its value.
+func (s *Scenario) fill() {
+	if s.Modules == nil {
+		s.Modules = DefaultModules()
+	}
+	if s.Limit == 0 {
+		s.Limit = 2 * time.Minute
+	}
+	if s.GOPROXY == "" {
+		s.GOPROXY = "https://" + ProxyName
+	}
+	switch {
+	case s.Path.RTT == 0:
+		s.Path.RTT = 25 * time.Millisecond
+	case s.Path.RTT < 0:
+		s.Path.RTT = 0
+	}
+	if s.Path.Hops == 0 {
+		s.Path.Hops = 9
+	}
+}
+
+// targets are the hosts of GOPROXY and GOSUMDB.
+func (s *Scenario) targets() (out []string) {
+	for part := range strings.FieldsFuncSeq(s.GOPROXY, func(r rune) bool { return r == ',' || r == '|' }) {
+		if host, ok := strings.CutPrefix(part, "https://"); ok {
+			out = append(out, host)
+		}
+	}
+	if s.Sums != NoSums {
+		out = append(out, SumDBName)
+	}
+	return out
+}
+
+// environment is the whole environment of the go command.
+func (s *Scenario) environment(home string, sums *sumDB) []string {
+	ca := filepath.Join(home, "ca.pem")
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GOPATH=" + filepath.Join(home, "go"),
+		"GOCACHE=" + filepath.Join(home, "cache"), "GOENV=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
+		"GOPROXY=" + s.GOPROXY,
+		"SSL_CERT_FILE=" + ca, "SSL_CERT_DIR=" + filepath.Join(home, "none"), "GIT_SSL_CAINFO=" + ca, "GIT_CONFIG_NOSYSTEM=1",
+	}
+	if s.Sums == NoSums {
+		env = append(env, "GOSUMDB=off")
+	} else {
+		env = append(env, "GOSUMDB="+sums.key+" https://"+SumDBName)
+	}
+	if s.Tunnel != nil {
+		env = append(env, "HTTPS_PROXY="+s.Tunnel.Scheme+"://"+tunnelAddr.v4.String()+":"+tunnelPort)
+	}
+	return append(env, s.Env...)
 }
 
 // download runs the go command to its end or the limit. The capture ends
 // before a command that still runs is killed.
-func download(ctx context.Context, l *Lab, s *Scenario, home string, r *Result, stopCapture func() error) error {
+func download(ctx context.Context, l *Lab, s *Scenario, env []string, home string, r *Result, stopCapture func() error) error {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(goTool, "mod", "download")
-	cmd.Dir = filepath.Join(home, "main")
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GOPATH=" + filepath.Join(home, "go"),
-		"GOCACHE=" + filepath.Join(home, "cache"), "GOENV=off", "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
-		"GOPROXY=https://" + ProxyName, "GOSUMDB=off",
-		"SSL_CERT_FILE=" + filepath.Join(home, "ca.pem"), "SSL_CERT_DIR=" + filepath.Join(home, "none"),
-	}
+	cmd.Dir, cmd.Env = filepath.Join(home, "main"), env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	begin := time.Now()
@@ -97,12 +143,20 @@ func download(ctx context.Context, l *Lab, s *Scenario, home string, r *Result, 
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	l.command = p
+	l.mu.Unlock()
 	defer p.stop(syscall.SIGKILL)
 	r.PID = cmd.Process.Pid
+	if s.While != nil {
+		go s.While(ctx, l)
+	}
+	limit := time.NewTimer(s.Limit)
+	defer limit.Stop()
 	select {
 	case <-p.done:
 		r.Exit = cmd.ProcessState.ExitCode()
-	case <-time.After(s.Limit):
+	case <-limit.C:
 		r.Hung, r.Exit = true, -1
 	case <-ctx.Done():
 		return ctx.Err()
@@ -113,66 +167,24 @@ func download(ctx context.Context, l *Lab, s *Scenario, home string, r *Result, 
 	}
 	p.stop(syscall.SIGKILL)
 	r.Output = out.String()
+	return s.ended(r)
+}
+
+// ended says how the go command's end differs from what the scenario expects:
+// then the fault did not take place, or another did.
+func (s *Scenario) ended(r *Result) error {
+	end := Succeeds
 	switch {
-	case r.Hung != s.Hangs:
-		return fmt.Errorf("go hung: %v, expected %v; its output: %s", r.Hung, s.Hangs, r.Output)
-	case !r.Hung && (r.Exit != 0) != s.Fails:
-		return fmt.Errorf("go ended with code %d, expected an error: %v; its output: %s", r.Exit, s.Fails, r.Output)
+	case r.Hung:
+		end = Hangs
+	case r.Exit != 0:
+		end = Fails
+	}
+	if s.End != Anyhow && s.End != end {
+		return fmt.Errorf("go ended with code %d (hung: %v) after %v, which is not expected; its output: %s", r.Exit, r.Hung, r.Took, r.Output)
+	}
+	if !strings.Contains(r.Output, s.Says) {
+		return fmt.Errorf("go said %q, want %q in it", r.Output, s.Says)
 	}
 	return nil
-}
-
-// capture starts dumpcap at the client and returns when it listens.
-func (l *Lab) capture(ctx context.Context, file string) (*process, error) {
-	tool, err := exec.LookPath("dumpcap")
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(tool, "-n", "-q", "-i", "eth0", "-w", file)
-	listening := make(chan struct{})
-	w := &waitFor{text: "File: ", found: listening}
-	cmd.Stderr = w
-	p, err := start(l.client, cmd)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-listening:
-		return p, nil
-	case <-p.done:
-		if p.err == nil {
-			p.err = errors.New("ended at once")
-		}
-		return nil, fmt.Errorf("dumpcap: %w: %s", p.err, w.String())
-	case <-time.After(10 * time.Second):
-	case <-ctx.Done():
-	}
-	p.stop(syscall.SIGKILL)
-	return nil, fmt.Errorf("dumpcap did not start: %s", w.String())
-}
-
-// waitFor closes found when the text was written to it.
-type waitFor struct {
-	mu    sync.Mutex
-	text  string
-	buf   bytes.Buffer
-	found chan struct{}
-	done  bool
-}
-
-func (w *waitFor) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.buf.Write(b)
-	if !w.done && strings.Contains(w.buf.String(), w.text) {
-		w.done = true
-		close(w.found)
-	}
-	return len(b), nil
-}
-
-func (w *waitFor) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.TrimSpace(w.buf.String())
 }

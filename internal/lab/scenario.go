@@ -1,57 +1,133 @@
-// Package lab is a fault laboratory: it makes real captures of a real
-// go mod download with one fault injected.
-//
-// In goes a Scenario, out comes a Result: a pcapng file captured at the
-// client, what the go command printed, and the truth about the fault. A run
-// makes three network namespaces (client, router, server), connects them with
-// veth pairs, serves made-up modules over TLS with a private certificate
-// authority and a small DNS server, injects the fault at the server or with
-// nftables at the router, and removes all of it at the end, after a failure
-// too. Nothing leaves the namespaces. It needs Linux, root, ip, nft, dumpcap
-// and go; Missing says what is not there.
-//
-// A fault is a hook of the Scenario (Lookup, Hello, Body, Forward) and not a
-// case in the runner, so a new scenario is one more entry of a catalogue.
+//go:build linux
+
 package lab
 
 import (
 	"context"
+	"crypto/tls"
+	"hash/fnv"
 	"net"
-	"os"
-	"strconv"
+	"net/http"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Addresses inside every lab; the namespaces keep them apart.
-const (
-	ClientAddr   = "192.168.50.10"
-	RouterAddr   = "192.168.50.1"
-	ServerAddr   = "203.0.113.10"
-	ResolverAddr = "203.0.113.53"
-	// ProxyName is the host name of the module proxy.
-	ProxyName = "proxy.example"
-)
-
 // Truth is what an honest reading of the capture may say.
 type Truth struct {
-	// Class is the verdict's class.
-	Class string `json:"class"`
+	// Classes are the verdict classes that the capture allows; several where
+	// it cannot decide between them.
+	Classes []string `json:"classes"`
+	// Culprits are the places that really did it: the verdict's places hold
+	// one of them. Empty where nothing died, or where the capture cannot tell;
+	// then Widest stands for it.
+	Culprits []string `json:"truth"`
 	// Widest is the widest honest place: the verdict's places lie within.
 	// Empty where nothing died.
 	Widest []string `json:"widest"`
-	// Culprit is the place that really did it; the verdict's places hold it.
-	// Empty where nothing died.
-	Culprit string `json:"culprit"`
 }
 
-// Module is a made-up module of the proxy.
+// End is how the go command is expected to end.
+type End int
+
+const (
+	Succeeds End = iota // with exit code zero
+	Fails               // with an error
+	Hangs               // not before Scenario.Limit
+	Anyhow              // any of these: chance decides
+)
+
+// Family says which address families a scenario has.
+type Family int
+
+const (
+	IPv4Only Family = iota
+	DualStack
+	IPv6Only // the resolver keeps its IPv4 address
+)
+
+// Module is a made-up module. One under GitName is served by the git host
+// alone, any other by the module proxies.
 type Module struct {
 	Path string
 	// Size is the approximate length of its zip file in bytes.
 	Size int
 }
+
+// Path is what lies between the client and the server.
+type Path struct {
+	// RTT is what the middlebox adds to the round trip; zero means 25 ms,
+	// negative none.
+	RTT time.Duration
+	// Hops is how much the middlebox takes off the TTL; zero means 9.
+	Hops uint8
+	// Family is which address families exist.
+	Family Family
+	// Plain switches the client's segmentation and receive offloads off: the
+	// capture shows the packets that were on the link.
+	Plain bool
+	// Box is what the middlebox does to packets, in this order.
+	Box []Maker
+	// Output, Input and Forward are nftables statements for the client's
+	// output and input chains and the router's forward chain.
+	Output, Input, Forward []string
+	// Router and Client are lines of ip -batch for these namespaces, run when
+	// everything else is set up.
+	Router, Client []string
+}
+
+// Site is one TLS server. Its zero value is a healthy one.
+type Site struct {
+	// Closed leaves the address without a listener on port 443.
+	Closed bool
+	// HTTP1 keeps the server from offering HTTP/2.
+	HTTP1 bool
+	// Idle closes connections without a request after this time; zero never.
+	Idle time.Duration
+	// Certificate is the kind of certificate that it shows.
+	Certificate Kind
+	// TLS changes the server's TLS configuration.
+	TLS func(*tls.Config)
+	// Accept gets a new connection of which nothing was read yet. It returns
+	// true if it has dealt with the connection.
+	Accept func(context.Context, *net.TCPConn) bool
+	// Hello gets a new connection after its first TLS record was read. It
+	// returns true if it has dealt with the connection, false to go on with
+	// TLS.
+	Hello func(ctx context.Context, c *net.TCPConn, hello []byte) bool
+	// Spoken is how many bytes the server sends on a connection at most; what
+	// it writes after that goes nowhere. Zero means no bound.
+	Spoken int
+	// Request may answer a request in place of the site; it returns true if
+	// it did.
+	Request func(ctx context.Context, l *Lab, w http.ResponseWriter, r *http.Request) bool
+	// Body is called when half of a zip file's body was sent. After it
+	// returns the body is completed.
+	Body func(ctx context.Context, l *Lab, c *net.TCPConn)
+}
+
+// Tunnel is a CONNECT proxy between the client and all sites.
+type Tunnel struct {
+	// Scheme of HTTPS_PROXY; the proxy itself always speaks plain HTTP.
+	Scheme string
+	// Closed leaves the proxy's address without a listener.
+	Closed bool
+	// Reply gets a connection and the target that it asked for. It returns
+	// true if it has dealt with the connection, false to make the tunnel.
+	Reply func(ctx context.Context, c *net.TCPConn, target string) bool
+	// Through gets a tunnel's connection to the client after the first bytes
+	// came through it; it returns true if it has dealt with it.
+	Through func(ctx context.Context, c *net.TCPConn) bool
+}
+
+// Sums says where the checksum database is.
+type Sums int
+
+const (
+	NoSums      Sums = iota // GOSUMDB=off
+	ProxiedSums             // through the first module proxy
+	DirectSums              // the proxy answers 404, so go asks the database itself
+)
 
 // Scenario is one fault, or none.
 type Scenario struct {
@@ -60,33 +136,37 @@ type Scenario struct {
 	// About says in one sentence what the capture shows.
 	About string
 	Truth Truth
-	// Modules are what the client downloads; nil means DefaultModules.
-	Modules []Module
-	// HTTP1 keeps the server from offering HTTP/2.
-	HTTP1 bool
-	// Closed leaves the server without a listener on port 443.
-	Closed bool
-	// Lookup answers a DNS question; nil answers A questions for ProxyName.
-	// It returns nil for no answer at all.
-	Lookup func(q dnsmessage.Question) *dnsmessage.Message
-	// Hello gets a new connection after its first TLS record was read. It
-	// returns true if it has dealt with the connection, false to go on with
-	// TLS. Nil means false.
-	Hello func(ctx context.Context, c *net.TCPConn, hello []byte) bool
-	// Body is called when half of a zip file's body was sent. After it
-	// returns the body is completed.
-	Body func(ctx context.Context, l *Lab, c *net.TCPConn)
-	// Forward are nftables statements for the router's forward chain, there
-	// from the start.
-	Forward []string
-	// Limit is how long the go command may run; then the capture is stopped
+	// Quick is true for those that end within about 15 s and stand for their
+	// class in a short test.
+	Quick bool
+	// End is how the go command ends, Says what it prints then ("" for
+	// anything). Limit is how long it may run; then the capture is stopped
 	// first and the command killed after, so that its end does not blur the
 	// picture. Zero means two minutes.
+	End   End
+	Says  string
 	Limit time.Duration
-	// Hangs is true where the go command is expected to reach Limit.
-	Hangs bool
-	// Fails is true where the go command is expected to end with an error.
-	Fails bool
+	// Modules are what the client downloads; nil means DefaultModules.
+	Modules []Module
+	// GOPROXY is the list of module proxies; "" means ProxyName alone.
+	GOPROXY string
+	Sums    Sums
+	// Env are further variables of the go command's environment.
+	Env []string
+	// Interfaces are what is captured; nil means the client's Ethernet.
+	Interfaces []string
+
+	Path Path
+	// Proxy and Second are module proxies, Storage is where a proxy may
+	// redirect to, SumDB and Git are what they are called.
+	Proxy, Second, Storage, SumDB, Git Site
+	// Tunnel is a CONNECT proxy; nil for none.
+	Tunnel *Tunnel
+	// Lookup answers a DNS question; nil or a nil result answers from the
+	// zone. Silence is for no answer at all.
+	Lookup func(q dnsmessage.Question) *dnsmessage.Message
+	// While runs beside the go command, from its start.
+	While func(ctx context.Context, l *Lab)
 }
 
 // DefaultModules are small: captures of them stay within 100 KB.
@@ -97,11 +177,13 @@ func DefaultModules() []Module {
 // Result is what one run left behind.
 type Result struct {
 	Scenario string `json:"scenario"`
+	About    string `json:"about"`
+	Seed     uint64 `json:"seed"`
 	// Capture is the path of the pcapng file.
 	Capture string `json:"capture"`
-	Truth   Truth  `json:"truth"`
-	// Server is the address and port of the proxy.
-	Server string `json:"server"`
+	Truth   Truth  `json:"expected"`
+	// Targets are the hosts of GOPROXY and GOSUMDB.
+	Targets []string `json:"targets"`
 	// Output is what the go command printed on both its outputs.
 	Output string `json:"output"`
 	// Hung is true where the command was still running at the limit.
@@ -112,49 +194,16 @@ type Result struct {
 	PID int `json:"pid"`
 	// Took is how long the command ran, in nanoseconds.
 	Took time.Duration `json:"took"`
+	// Dropped and Injected count packets at the middlebox.
+	Dropped  int64 `json:"dropped"`
+	Injected int64 `json:"injected"`
 }
 
-// Faults that the server's answer to a ClientHello can be.
-
-// Silent reads on and never answers: the kernel acknowledges, the program does
-// not speak.
-func Silent(ctx context.Context, c *net.TCPConn, _ []byte) bool {
-	<-ctx.Done()
-	return true
-}
-
-// ResetAfterHello ends the connection with a reset.
-func ResetAfterHello(ctx context.Context, c *net.TCPConn, _ []byte) bool {
-	pause(ctx, 20*time.Millisecond)
-	c.SetLinger(0)
-	c.Close()
-	return true
-}
-
-// CloseAfterHello ends the connection with FIN.
-func CloseAfterHello(ctx context.Context, c *net.TCPConn, _ []byte) bool {
-	pause(ctx, 20*time.Millisecond)
-	c.Close()
-	return true
-}
-
-// Answer returns a hook that writes fixed bytes and closes.
-func Answer(b []byte) func(context.Context, *net.TCPConn, []byte) bool {
-	return func(ctx context.Context, c *net.TCPConn, _ []byte) bool {
-		pause(ctx, 20*time.Millisecond)
-		c.Write(b)
-		c.CloseWrite()
-		pause(ctx, 200*time.Millisecond)
-		c.Close()
-		return true
-	}
-}
-
-// Rcode returns a Lookup that answers every question with a DNS error code.
-func Rcode(code dnsmessage.RCode) func(dnsmessage.Question) *dnsmessage.Message {
-	return func(dnsmessage.Question) *dnsmessage.Message {
-		return &dnsmessage.Message{Header: dnsmessage.Header{RCode: code}}
-	}
+// seedOf makes each scenario's chance its own.
+func seedOf(seed uint64, name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return seed ^ h.Sum64()
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -163,6 +212,3 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	}
 }
-
-// namespacePrefix begins the names of this process's namespaces.
-func namespacePrefix() string { return "gplab" + strconv.FormatInt(int64(os.Getpid()), 36) + "-" }

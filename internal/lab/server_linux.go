@@ -8,46 +8,68 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
 
-// serve starts the module proxy and the resolver in the server's namespace.
-// They end with ctx and with the lab.
-func (l *Lab) serve(ctx context.Context, s *Scenario, cert tls.Certificate, tree map[string][]byte) error {
-	var listener net.Listener
-	var resolver net.PacketConn
-	err := inNamespace(l.server, func() (err error) {
-		if !s.Closed {
-			if listener, err = net.Listen("tcp4", ServerAddr+":443"); err != nil {
-				return err
+// serve starts the sites, the CONNECT proxy and the resolver in the server's
+// namespace. They end with ctx and with the lab.
+func (l *Lab) serve(ctx context.Context, s *Scenario, ca *authority, sums *sumDB, home string) error {
+	tree, err := proxyTree(s.Modules)
+	if err != nil {
+		return err
+	}
+	git, err := newGitHost(ctx, s.Modules, home)
+	if err != nil {
+		return err
+	}
+	for name, site := range map[string]*Site{ProxyName: &s.Proxy, SecondName: &s.Second, StorageName: &s.Storage, SumDBName: &s.SumDB, GitName: &s.Git} {
+		h := &handler{ctx: ctx, lab: l, site: site, tree: tree}
+		switch name {
+		case SumDBName:
+			h.tree, h.pages = nil, sums.pages
+		case GitName:
+			h.tree, h.git = nil, git
+		case ProxyName:
+			if s.Sums == ProxiedSums {
+				h.pages, h.prefix = sums.pages, "/sumdb/"+SumDBName
 			}
 		}
-		resolver, err = net.ListenPacket("udp4", ResolverAddr+":53")
+		if err := l.serveSite(ctx, name, site, s.Path.Family, ca, h); err != nil {
+			return err
+		}
+	}
+	if err := l.serveTunnel(ctx, s.Tunnel); err != nil {
+		return err
+	}
+	return l.serveLookups(s)
+}
+
+func (l *Lab) listen(address string) (listener net.Listener, err error) {
+	err = inNamespace(l.server, func() (err error) {
+		listener, err = net.Listen("tcp", address)
 		return err
 	})
-	if resolver != nil {
-		l.cleanup = append(l.cleanup, func() { resolver.Close() })
-		go answerLookups(resolver, s.Lookup)
+	return listener, err
+}
+
+func (l *Lab) serveSite(ctx context.Context, name string, site *Site, family Family, ca *authority, h http.Handler) error {
+	if site.Closed {
+		return nil
 	}
-	if listener == nil || err != nil {
-		if listener != nil {
-			listener.Close()
-		}
+	cert, err := ca.issue(name, site.Certificate)
+	if err != nil {
 		return err
 	}
-	protocols := []string{"h2", "http/1.1"}
-	if s.HTTP1 {
-		protocols = protocols[1:]
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	if site.HTTP1 {
+		config.NextProtos = config.NextProtos[1:]
 	}
-	hl := &helloListener{Listener: listener, ctx: ctx, hello: s.Hello, ready: make(chan net.Conn), closed: make(chan struct{})}
+	if site.TLS != nil {
+		site.TLS(config)
+	}
 	server := &http.Server{
-		Handler:   &proxy{tree: tree, scenario: s, lab: l, ctx: ctx},
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: protocols},
-		ErrorLog:  log.New(io.Discard, "", 0),
+		Handler: h, TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0),
+		IdleTimeout: site.Idle, ReadHeaderTimeout: site.Idle,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if t, ok := c.(*tls.Conn); ok {
 				if h, ok := t.NetConn().(*helloConn); ok {
@@ -57,54 +79,36 @@ func (l *Lab) serve(ctx context.Context, s *Scenario, cert tls.Certificate, tree
 			return ctx
 		},
 	}
-	if s.HTTP1 {
+	if site.HTTP1 {
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetHTTP1(true)
 	}
-	l.cleanup = append(l.cleanup, func() {
-		server.Close()
-		hl.Close()
-	})
-	go hl.run()
-	go server.ServeTLS(hl, "", "")
+	hosts := []string{siteAddrs[name].v4.String()}
+	if family != IPv4Only {
+		hosts = append(hosts, siteAddrs[name].v6.String())
+	}
+	l.cleanup = append(l.cleanup, func() { server.Close() })
+	for _, host := range hosts {
+		listener, err := l.listen(net.JoinHostPort(host, "443"))
+		if err != nil {
+			return err
+		}
+		hl := &helloListener{Listener: listener, ctx: ctx, site: site, ready: make(chan net.Conn), closed: make(chan struct{})}
+		l.cleanup = append(l.cleanup, func() { hl.Close() })
+		go hl.run()
+		go server.ServeTLS(hl, "", "")
+	}
 	return nil
 }
 
 type connKey struct{}
 
-// proxy serves the tree; half of a zip's body goes out before the Body hook.
-type proxy struct {
-	tree     map[string][]byte
-	scenario *Scenario
-	lab      *Lab
-	ctx      context.Context
-}
-
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, ok := p.tree[r.URL.Path]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	if p.scenario.Body != nil && strings.HasSuffix(r.URL.Path, ".zip") {
-		half := len(body) / 2
-		w.Write(body[:half])
-		http.NewResponseController(w).Flush()
-		c, _ := r.Context().Value(connKey{}).(*net.TCPConn)
-		p.scenario.Body(p.ctx, p.lab, c)
-		body = body[half:]
-	}
-	w.Write(body)
-}
-
-// helloListener reads the first record of each connection and lets the hook
-// have it.
+// helloListener reads the first record of each connection and lets the site's
+// hooks have it.
 type helloListener struct {
 	net.Listener
 	ctx    context.Context
-	hello  func(context.Context, *net.TCPConn, []byte) bool
+	site   *Site
 	ready  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
@@ -122,28 +126,42 @@ func (l *helloListener) run() {
 }
 
 func (l *helloListener) first(c *net.TCPConn) {
-	head := make([]byte, 5)
-	if _, err := io.ReadFull(c, head); err != nil {
+	if l.site.Accept != nil && l.site.Accept(l.ctx, c) {
+		l.leave(c)
+		return
+	}
+	record, err := firstRecord(c)
+	if err != nil {
 		c.Close()
 		return
 	}
-	record := make([]byte, 5+int(binary.BigEndian.Uint16(head[3:])))
-	copy(record, head)
-	if _, err := io.ReadFull(c, record[5:]); err != nil {
-		c.Close()
-		return
-	}
-	if l.hello != nil && l.hello(l.ctx, c, record) {
-		// The end of the lab closes what the hook left open.
-		<-l.ctx.Done()
-		c.Close()
+	if l.site.Hello != nil && l.site.Hello(l.ctx, c, record) {
+		l.leave(c)
 		return
 	}
 	select {
-	case l.ready <- &helloConn{TCPConn: c, head: record}:
+	case l.ready <- &helloConn{TCPConn: c, head: record, bound: l.site.Spoken}:
 	case <-l.closed:
 		c.Close()
 	}
+}
+
+// leave keeps what a hook left open as it is until the end of the lab.
+func (l *helloListener) leave(c *net.TCPConn) {
+	<-l.ctx.Done()
+	c.Close()
+}
+
+// firstRecord reads a TLS record, header included.
+func firstRecord(c io.Reader) ([]byte, error) {
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return nil, err
+	}
+	record := make([]byte, 5+int(binary.BigEndian.Uint16(head[3:])))
+	copy(record, head)
+	_, err := io.ReadFull(c, record[5:])
+	return record, err
 }
 
 func (l *helloListener) Accept() (net.Conn, error) {
@@ -163,10 +181,13 @@ func (l *helloListener) Close() error {
 	return nil
 }
 
-// helloConn gives back the bytes that were read ahead.
+// helloConn gives back the bytes that were read ahead and stops speaking at
+// its bound.
 type helloConn struct {
 	*net.TCPConn
-	head []byte
+	head  []byte
+	bound int // zero for none
+	sent  int
 }
 
 func (c *helloConn) Read(b []byte) (int, error) {
@@ -178,45 +199,16 @@ func (c *helloConn) Read(b []byte) (int, error) {
 	return c.TCPConn.Read(b)
 }
 
-// answerLookups is a resolver that knows one name.
-func answerLookups(pc net.PacketConn, hook func(dnsmessage.Question) *dnsmessage.Message) {
-	buf := make([]byte, 4096)
-	for {
-		n, from, err := pc.ReadFrom(buf)
-		if err != nil {
-			return
-		}
-		var q dnsmessage.Message
-		if q.Unpack(buf[:n]) != nil || len(q.Questions) != 1 {
-			continue
-		}
-		var a *dnsmessage.Message
-		if hook != nil {
-			a = hook(q.Questions[0])
-		} else {
-			a = knownName(q.Questions[0])
-		}
-		if a == nil {
-			continue
-		}
-		a.ID, a.Response, a.RecursionDesired, a.RecursionAvailable = q.ID, true, q.RecursionDesired, true
-		a.Questions = q.Questions
-		if b, err := a.Pack(); err == nil {
-			pc.WriteTo(b, from)
+func (c *helloConn) Write(b []byte) (int, error) {
+	if c.bound == 0 {
+		return c.TCPConn.Write(b)
+	}
+	part := b[:min(len(b), max(0, c.bound-c.sent))]
+	c.sent += len(b)
+	if len(part) > 0 {
+		if _, err := c.TCPConn.Write(part); err != nil {
+			return 0, err
 		}
 	}
-}
-
-func knownName(q dnsmessage.Question) *dnsmessage.Message {
-	m := &dnsmessage.Message{}
-	switch {
-	case q.Name.String() != ProxyName+".":
-		m.RCode = dnsmessage.RCodeNameError
-	case q.Type == dnsmessage.TypeA:
-		m.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 60},
-			Body:   &dnsmessage.AResource{A: [4]byte(net.ParseIP(ServerAddr).To4())},
-		}}
-	}
-	return m
+	return len(b), nil
 }

@@ -57,7 +57,7 @@ var summaries = map[diagnose.Class]string{
 	diagnose.TLSLocalInterception:   "the TLS connection to {host} ({address}) is made by another program on this machine",
 
 	diagnose.HTTPNoResponse: "{host} ({address}) took the request and sent no answer; {after} had passed since the connection began",
-	diagnose.HTTPError:      "{host} ({address}) answered the request with status {status} after {after}",
+	diagnose.HTTPError:      "{host} ({address}) answered the request with {status} after {after}",
 
 	diagnose.TransferRemoteIdle:      "{host} ({address}) stopped sending after {bytes} and was quiet for {quiet}",
 	diagnose.TransferPathDead:        "the connection to {host} ({address}) went dead after {bytes}: nothing came back for {quiet}",

@@ -32,6 +32,9 @@ var texts = map[string]string{
 	"next.stack-dump":        "While it hangs, ask the go command for its stacks: kill -QUIT PID (Linux, macOS), Ctrl+Break (Windows).",
 	"next.allow-revocation":  "Allow the certificate checks' own requests (OCSP and CRL over port 80), or set the system's proxy for them.",
 
+	"next.fallback-bar": "If any failure may lead to the next entry, put a bar instead of the comma in GOPROXY: go env -w 'GOPROXY=FIRST|SECOND'. Know what it means: the second then learns the names of modules whenever the first fails, private ones too, and a rule that the first enforces no longer holds.",
+	"next.sumdb-proxy":  "Use a module proxy that passes the checksum database on (GOPROXY=https://goproxy.cn,direct does). GONOSUMDB is for private modules only: what it names is not checked.",
+
 	// What would overturn a verdict.
 	"refute.missed-packets":    "A capture from the other side of this machine's filters that shows the packets which are missing here.",
 	"refute.server-record":     "A capture or log of the server that shows whether it sent this itself.",
@@ -64,7 +67,8 @@ var texts = map[string]string{
 	"skip.started-before-capture": "The connection had begun before the capture; what happened earlier is not known.",
 
 	// Notes.
-	"lossy":             "packets were lost and made up for",
-	"fallback":          "a host or address failed and another one made it good",
-	"one-family-broken": "one address family (IPv4 or IPv6) failed and the other one worked",
+	"lossy":                   "packets were lost and made up for",
+	"fallback":                "a host or address failed and another one made it good",
+	"go-output.contradiction": "go's own words and the packets contradict each other; the report gives both and prefers neither",
+	"one-family-broken":       "one address family (IPv4 or IPv6) failed and the other one worked",
 }

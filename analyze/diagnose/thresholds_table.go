@@ -1,0 +1,45 @@
+package diagnose
+
+// Threshold is one number that decides between verdicts, as documentation
+// shows it. Its value is the constant itself; the reason for it is a sentence
+// in report/messages under the same name.
+type Threshold struct {
+	// Value carries the constant's name, number and unit.
+	Value Value
+	// Percent is true where the number is a share in percent.
+	Percent bool
+	// Source is the standard, paper or source file that the number comes
+	// from; empty where it was chosen for this program.
+	Source string
+}
+
+// Thresholds lists every constant of thresholds.go in its order.
+var Thresholds = []Threshold{
+	{Value: Dur("quietFinding", quietFinding), Source: "RFC 6298, section 5.5"},
+	{Value: Dur("quietSure", quietSure)},
+	{Value: Dur("tlsTimeout", tlsTimeout), Source: "Go's net/http, DefaultTransport.TLSHandshakeTimeout"},
+	{Value: Dur("giveUp", giveUp)},
+	{Value: Dur("probeAnswer", probeAnswer), Source: "RFC 6298, section 2.1"},
+	{Value: Num("repeats", repeats)},
+	{Value: Dur("repeatsSpan", repeatsSpan)},
+	{Value: Num("synRepeats", synRepeats)},
+	{Value: Num("synackRepeats", synackRepeats)},
+	{Value: Num("rttSharePercent", rttSharePercent), Percent: true},
+	{Value: Dur("rttMargin", rttMargin)},
+	{Value: Dur("localRTT", localRTT)},
+	{Value: Num("ttlStep", ttlStep)},
+	{Value: Num("ipidStep", ipidStep)},
+	{Value: Num("ipidReach", ipidReach)},
+	{Value: Dur("secondSender", secondSender)},
+	{Value: Dur("resetBurst", resetBurst), Source: "Weaver, Sommer, Paxson, NDSS 2009"},
+	{Value: Bytes("lateData", lateData)},
+	{Value: Bytes("controlBytes", controlBytes), Source: "RFC 9113, section 6"},
+	{Value: Num("holes", holes)},
+	{Value: Dur("midBody", midBody)},
+	{Value: Num("lossyPercent", lossyPercent), Percent: true},
+	{Value: Num("lossyLeast", lossyLeast)},
+	{Value: Bytes("refusalRecord", refusalRecord), Source: "RFC 8446, sections 5.2 and 6"},
+	{Value: Bytes("finishedRecord", finishedRecord), Source: "RFC 8446, sections 4.4.4 and 5.2"},
+	{Value: Bytes("finishedRecord384", finishedRecord384), Source: "RFC 8446, sections 4.4.4 and 5.2"},
+	{Value: Bytes("recordOverhead13", recordOverhead13), Source: "RFC 8446, section 5.2"},
+}

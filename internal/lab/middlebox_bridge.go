@@ -1,0 +1,242 @@
+//go:build linux
+
+package lab
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Box is the middlebox: a bridge between the interfaces near (to the client)
+// and away (to the server) that forwards every frame itself. Its elements see
+// packets as they arrive; the delay of the path lies between it and the
+// server.
+type Box struct {
+	lab      *Lab
+	elements []Element
+	hops     byte
+	half     time.Duration
+	cut      atomic.Bool
+	dropped  atomic.Int64
+	injected atomic.Int64
+
+	mu     sync.Mutex // guards what follows
+	chance *rand.Rand
+	flows  map[flowKey]*flow
+	queue  frameQueue
+	order  uint64
+	wake   chan struct{}
+
+	sockets [2]int // near, away
+	closed  atomic.Bool
+	done    sync.WaitGroup
+}
+
+// openBox starts the middlebox in the namespace.
+func openBox(l *Lab, namespace string, path *Path, seed uint64) (*Box, error) {
+	b := &Box{
+		lab: l, hops: path.Hops, half: path.RTT / 2,
+		chance: rand.New(rand.NewPCG(seed, 0)), flows: map[flowKey]*flow{}, wake: make(chan struct{}, 1),
+		sockets: [2]int{-1, -1},
+	}
+	for _, make := range path.Box {
+		b.elements = append(b.elements, make(b))
+	}
+	err := inNamespace(namespace, func() error {
+		for i, name := range []string{"near", "away"} {
+			fd, err := packetSocket(name)
+			if err != nil {
+				return fmt.Errorf("middlebox: %w", err)
+			}
+			b.sockets[i] = fd
+		}
+		return nil
+	})
+	if err != nil {
+		b.closeSockets()
+		return nil, err
+	}
+	b.done.Add(3)
+	go b.read(b.sockets[0], true)
+	go b.read(b.sockets[1], false)
+	go b.deliver()
+	return b, nil
+}
+
+func packetSocket(name string) (int, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return -1, err
+	}
+	protocol := uint16(unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8) // network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(protocol))
+	if err != nil {
+		return -1, fmt.Errorf("packet socket: %w", err)
+	}
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
+		// Without it the end of the bridge would wait for a packet.
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 200_000}),
+		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: ifi.Index}))
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("packet socket on %s: %w", name, err)
+	}
+	return fd, nil
+}
+
+func (b *Box) read(fd int, up bool) {
+	defer b.done.Done()
+	buf := make([]byte, 1<<16)
+	for !b.closed.Load() {
+		n, from, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
+				continue
+			}
+			return
+		}
+		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
+			continue
+		}
+		b.take(append([]byte(nil), buf[:n]...), up)
+	}
+}
+
+// take sends one frame through the elements.
+func (b *Box) take(frame []byte, up bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := parse(frame, up)
+	if p == nil { // ARP, and what is not ours to judge
+		b.push(frame, up, 0)
+		return
+	}
+	if p.proto == protoTCP && len(p.body) >= 20 {
+		b.track(p)
+	}
+	if b.cut.Load() && !neighbour(p) {
+		b.dropped.Add(1)
+		return
+	}
+	if neighbour(p) { // its hop limit must stay 255 (RFC 4861, section 7.1)
+		b.push(frame, up, 0)
+		return
+	}
+	for _, e := range b.elements {
+		if !e(p) {
+			b.dropped.Add(1)
+			return
+		}
+	}
+	p.setTTL(max(p.ttl(), b.hops+1) - b.hops)
+	b.push(frame, up, b.half+p.Delay)
+}
+
+// neighbour is true for the messages of IPv6 neighbour and router discovery.
+func neighbour(p *Packet) bool {
+	return p.proto == protoICMP6 && len(p.body) > 0 && p.body[0] >= 130 && p.body[0] <= 143
+}
+
+// inject sends a frame of the middlebox's own. The caller is an element.
+func (b *Box) inject(frame []byte, up bool, after time.Duration) {
+	b.injected.Add(1)
+	b.push(frame, up, after)
+}
+
+func (b *Box) push(frame []byte, up bool, after time.Duration) {
+	if after <= 0 && len(b.queue) == 0 {
+		b.send(frame, up)
+		return
+	}
+	b.order++
+	heap.Push(&b.queue, queued{time.Now().Add(after), b.order, frame, up})
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *Box) send(frame []byte, up bool) {
+	fd := b.sockets[0]
+	if up {
+		fd = b.sockets[1]
+	}
+	// A frame that the link does not take is lost, as on any link.
+	unix.Write(fd, frame)
+}
+
+// deliver sends queued frames when their time has come.
+func (b *Box) deliver() {
+	defer b.done.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !b.closed.Load() {
+		b.mu.Lock()
+		wait := 200 * time.Millisecond
+		for len(b.queue) > 0 {
+			if wait = time.Until(b.queue[0].due); wait > 0 {
+				break
+			}
+			q := heap.Pop(&b.queue).(queued)
+			b.send(q.frame, q.up)
+			wait = 200 * time.Millisecond
+		}
+		b.mu.Unlock()
+		timer.Reset(min(wait, 200*time.Millisecond))
+		select {
+		case <-timer.C:
+		case <-b.wake:
+		}
+	}
+}
+
+// close stops the bridge; the interfaces stay.
+func (b *Box) close() {
+	b.closed.Store(true)
+	b.done.Wait()
+	b.closeSockets()
+}
+
+func (b *Box) closeSockets() {
+	for i, fd := range b.sockets {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		b.sockets[i] = -1
+	}
+}
+
+// queued is a frame on its way.
+type queued struct {
+	due   time.Time
+	order uint64 // frames that are due together keep their order
+	frame []byte
+	up    bool
+}
+
+type frameQueue []queued
+
+func (q frameQueue) Len() int { return len(q) }
+func (q frameQueue) Less(i, j int) bool {
+	if q[i].due.Equal(q[j].due) {
+		return q[i].order < q[j].order
+	}
+	return q[i].due.Before(q[j].due)
+}
+func (q frameQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *frameQueue) Push(x any)   { *q = append(*q, x.(queued)) }
+func (q *frameQueue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return x
+}

@@ -1,0 +1,204 @@
+package lab
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Lab is the network of one running scenario, and what a scenario's hooks may
+// do to it.
+type Lab struct {
+	client, router, middle, server string // namespace names
+	box                            *Box
+	cleanup                        []func()
+
+	mu      sync.Mutex
+	command *process // the go command, once it runs
+}
+
+var counter atomic.Int64
+
+// newLab makes the namespaces, the links, the packet filters and the bridge.
+func newLab(ctx context.Context, path *Path, seed uint64) (_ *Lab, err error) {
+	base := namespacePrefix() + strconv.FormatInt(counter.Add(1), 36)
+	l := &Lab{client: base + "c", router: base + "r", middle: base + "m", server: base + "s"}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	for _, ns := range []string{l.client, l.router, l.middle, l.server} {
+		if err := command(ctx, "", "ip", "netns", "add", ns); err != nil {
+			return nil, err
+		}
+		l.cleanup = append(l.cleanup, func() { command(context.Background(), "", "ip", "netns", "del", ns) })
+		if err := inNamespace(ns, func() error { return sysctls(path.Family != IPv4Only && ns != l.middle) }); err != nil {
+			return nil, err
+		}
+	}
+	dir := filepath.Join("/etc/netns", l.client)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	l.cleanup = append(l.cleanup, func() {
+		os.RemoveAll(dir)
+		os.Remove("/etc/netns") // stays where others use it
+	})
+	if err := os.WriteFile(filepath.Join(dir, "resolv.conf"), []byte("nameserver "+resolverAddr.v4.String()+"\n"), 0o644); err != nil {
+		return nil, err
+	}
+	if err := l.link(ctx, path); err != nil {
+		return nil, err
+	}
+	if err := l.offloads(path.Plain); err != nil {
+		return nil, err
+	}
+	for ns, chains := range map[string]map[string][]string{
+		l.client: {"output": path.Output, "input": path.Input},
+		l.router: {"forward": path.Forward},
+	} {
+		if err := command(ctx, ruleset(chains), "ip", "netns", "exec", ns, "nft", "-f", "-"); err != nil {
+			return nil, err
+		}
+	}
+	if l.box, err = openBox(l, l.middle, path, seed); err != nil {
+		return nil, err
+	}
+	l.cleanup = append(l.cleanup, l.box.close)
+	for ns, lines := range map[string][]string{l.router: path.Router, l.client: path.Client} {
+		if err := batch(ctx, ns, lines...); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// sysctls of a fresh namespace. Without IPv6 its neighbour and router
+// discovery would only be noise.
+func sysctls(six bool) error {
+	value := "1"
+	if six {
+		value = "0"
+	}
+	for _, f := range []string{"all", "default"} {
+		for name, v := range map[string]string{"disable_ipv6": value, "accept_dad": "0", "accept_ra": "0", "forwarding": "1"} {
+			// A kernel without IPv6 has none of these.
+			os.WriteFile("/proc/sys/net/ipv6/conf/"+f+"/"+name, []byte(v), 0)
+		}
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
+}
+
+// link makes client - router - middlebox - server.
+func (l *Lab) link(ctx context.Context, path *Path) error {
+	six := path.Family != IPv4Only
+	configure := func(device string, list ...addresses) (lines []string) {
+		for _, a := range list {
+			lines = append(lines, "addr add "+a.v4.String()+"/24 dev "+device)
+			if six {
+				lines = append(lines, "addr add "+a.v6.String()+"/64 dev "+device+" nodad")
+			}
+		}
+		return append(lines, "link set "+device+" up")
+	}
+	routes := func(via addresses) []string {
+		lines := []string{"route add default via " + via.v4.String()}
+		if six {
+			lines = append(lines, "-6 route add default via "+via.v6.String())
+		}
+		return lines
+	}
+	everyone := []addresses{resolverAddr, tunnelAddr}
+	for _, a := range siteAddrs {
+		everyone = append(everyone, a)
+	}
+	slices.SortFunc(everyone, func(a, b addresses) int { return netip.Addr.Compare(a.v4, b.v4) })
+	for _, step := range []struct {
+		ns    string
+		lines []string
+	}{
+		{l.client, append([]string{"link set lo up", "link add eth0 type veth peer name lan netns " + l.router}, configure("eth0", clientAddr)...)},
+		{l.router, append([]string{"link set lo up", "link add wan type veth peer name near netns " + l.middle}, configure("wan", wanAddr)...)},
+		{l.router, configure("lan", lanAddr)},
+		{l.middle, []string{"link add away type veth peer name eth0 netns " + l.server, "link set near up", "link set away up"}},
+		{l.server, append([]string{"link set lo up"}, configure("eth0", everyone...)...)},
+		{l.server, routes(wanAddr)},
+		{l.client, routes(lanAddr)},
+	} {
+		if err := batch(ctx, step.ns, step.lines...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func batch(ctx context.Context, ns string, lines ...string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	// ip -batch takes -6 only for the whole batch; a line of it runs alone.
+	var rest []string
+	for _, line := range lines {
+		if six, ok := strings.CutPrefix(line, "-6 "); ok {
+			if err := command(ctx, "", append([]string{"ip", "-6", "-n", ns}, strings.Fields(six)...)...); err != nil {
+				return err
+			}
+			continue
+		}
+		rest = append(rest, line)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return command(ctx, strings.Join(rest, "\n")+"\n", "ip", "-n", ns, "-batch", "-")
+}
+
+func ruleset(chains map[string][]string) string {
+	var b strings.Builder
+	b.WriteString("table inet lab {\n")
+	for hook, statements := range chains {
+		b.WriteString(" chain " + hook + " {\n  type filter hook " + hook + " priority 0;\n  " + strings.Join(statements, "\n  ") + "\n }\n")
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// Client runs f where the sockets that it opens are the client's.
+func (l *Lab) Client(f func()) {
+	// A lab that is gone already has no client to run it at.
+	_ = inNamespace(l.client, func() error { f(); return nil })
+}
+
+// Cut makes the middlebox drop everything from now on.
+func (l *Lab) Cut() { l.box.cut.Store(true) }
+
+// Pause, Interrupt and Kill send SIGSTOP, SIGINT and SIGKILL to the go
+// command and its children.
+func (l *Lab) Pause()     { l.signal(syscall.SIGSTOP) }
+func (l *Lab) Interrupt() { l.signal(syscall.SIGINT) }
+func (l *Lab) Kill()      { l.signal(syscall.SIGKILL) }
+
+func (l *Lab) signal(s syscall.Signal) {
+	l.mu.Lock()
+	p := l.command
+	l.mu.Unlock()
+	if p != nil {
+		p.signal(s)
+	}
+}
+
+// close undoes everything in reverse order.
+func (l *Lab) close() {
+	for i := len(l.cleanup) - 1; i >= 0; i-- {
+		l.cleanup[i]()
+	}
+	l.cleanup = nil
+}

@@ -1,0 +1,77 @@
+//go:build linux
+
+package lab
+
+// Scenarios in which a body stops half way.
+func transferScenarios() []Scenario {
+	far := "network|remote"
+	return []Scenario{
+		{
+			Name: "stalled-body", About: "the server stops in the middle of a body, HTTP/2; keep-alives of both ends are answered",
+			Truth: truth("transfer.remote-idle", "remote", "remote"), End: Hangs, Limit: stall, Modules: one(), Proxy: Site{Body: StopBody},
+		},
+		{
+			Name: "stalled-body-http1", About: "the same over HTTP/1.1, 150 ms away, offloads off",
+			Truth: truth("transfer.remote-idle", "remote", "remote"), End: Hangs, Limit: stall, Modules: one(), Proxy: Site{HTTP1: true, Body: StopBody},
+			Path: Path{RTT: 150 * ms, Plain: true},
+		},
+		{
+			Name: "stalled-body-short", About: "the same, with a capture that ends after 15 s: before any keep-alive of the client",
+			Truth: truth("transfer.remote-idle|ok", "", far), Quick: true, End: Hangs, Limit: 15e9, Modules: one(), Proxy: Site{Body: StopBody},
+		},
+		{
+			Name: "blackhole-body", About: "everything is dropped from the middle of a body on; keep-alives stay unanswered",
+			Truth: truth("transfer.path-dead", "network", far), End: Hangs, Limit: stall + 2e9, Modules: one(), Proxy: Site{Body: LoseBody},
+		},
+		{
+			Name: "blackhole-body-ipv6", About: "the same over IPv6, HTTP/1.1",
+			Truth: truth("transfer.path-dead", "network", far), End: Hangs, Limit: stall + 2e9, Modules: one(), Proxy: Site{HTTP1: true, Body: LoseBody},
+			Path: Path{Family: IPv6Only},
+		},
+		{
+			Name: "blackhole-flying", About: "the path dies while a big body is on its way",
+			Truth: truth("transfer.path-dead", "network", far), End: Hangs, Limit: stall, Modules: large(),
+			Path: Path{Box: []Maker{CutAll(All(Down, Past(150_000)))}},
+		},
+		{
+			Name: "freeze-16k", About: "a connection is frozen when 16 KB have come, both ways; others live on",
+			Truth: truth("transfer.path-dead", "network", far), End: Hangs, Limit: stall, Modules: one(),
+			Path: Path{Box: []Maker{Cut(All(Down, Past(16_000)))}},
+		},
+		{
+			Name: "heavy-loss", About: "80 % of the packets to the client are lost from 100 KB on",
+			Truth: truth("transfer.heavy-loss", "network", "network"), End: Anyhow, Limit: stall, Modules: large(),
+			Path: Path{Box: []Maker{Loss(0.8, All(Down, Past(100_000)))}},
+		},
+		{
+			Name: "heavy-loss-distant", About: "70 % of the packets to the client are lost on a path of 150 ms, offloads off",
+			Truth: truth("transfer.heavy-loss", "network", "network"), End: Anyhow, Limit: stall, Modules: large(),
+			Path: Path{RTT: 150 * ms, Plain: true, Box: []Maker{Loss(0.7, All(Down, Past(60_000)))}},
+		},
+		{
+			Name: "reset-body", About: "the server resets the connection in the middle of a body, HTTP/1.1",
+			Truth: truth("transfer.reset", "remote", far), Quick: true, End: Fails, Says: "connection reset by peer", Modules: one(),
+			Proxy: Site{HTTP1: true, Body: ResetBody},
+		},
+		{
+			Name: "reset-body-h2", About: "the same over HTTP/2, 150 ms away, offloads off",
+			Truth: truth("transfer.reset", "remote", far), Quick: true, End: Fails, Says: "connection reset by peer", Modules: one(),
+			Proxy: Site{Body: ResetBody}, Path: Path{RTT: 150 * ms, Plain: true},
+		},
+		{
+			Name: "reset-body-forged", About: "a box on the path resets a connection when 40 KB have come; its TTL is another and the server's data goes on",
+			Truth: truth("transfer.reset", "network", "network"), Quick: true, End: Fails, Says: "connection reset by peer", Modules: large(),
+			Path: Path{Box: []Maker{Inject(Reset{TTL: 44, IPID: 99, Bare: true, Count: 3, After: 10 * 1000}, Past(40_000))}},
+		},
+		{
+			Name: "closed-body", About: "the server closes the connection in the middle of a body, HTTP/1.1",
+			Truth: truth("transfer.truncated", "remote", far), Quick: true, End: Fails, Says: "unexpected EOF", Modules: one(),
+			Proxy: Site{HTTP1: true, Body: CloseBody},
+		},
+		{
+			Name: "closed-body-h2", About: "the same over HTTP/2",
+			Truth: truth("transfer.truncated", "remote", far), Quick: true, End: Fails, Modules: one(),
+			Proxy: Site{Body: CloseBody},
+		},
+	}
+}
