@@ -130,12 +130,19 @@ func thresholdItem(name string, reasons bool) item {
 	return item{name: name}
 }
 
+// places lists places as alternatives.
 func places(list []diagnose.Place) string {
-	var s []string
-	for _, p := range list {
-		s = append(s, string(p))
+	var b strings.Builder
+	for i, p := range list {
+		switch {
+		case i > 0 && i == len(list)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(p))
 	}
-	return strings.Join(s, " or ")
+	return b.String()
 }
 
 func contains[T comparable](list []T, v T) bool {

@@ -42,7 +42,7 @@ func WriteVerdictsMarkdown(w io.Writer) error {
 		}
 		d := diagnose.Descriptions[t.class]
 		m.line("| [`" + t.ID + "`](#" + anchor(t.ID) + ") | " + t.Title + " | " + string(diagnose.Classes[t.class].Stage) + " | " +
-			orDash(strings.ReplaceAll(places(d.Widest), " or ", ", ")) + " | " + orDash(strings.Join(diagnose.RowsOf(t.class), ", ")) + " |")
+			orDash(places(d.Widest)) + " | " + orDash(strings.Join(diagnose.RowsOf(t.class), ", ")) + " |")
 	}
 	group := ""
 	for i := range topics {
@@ -61,10 +61,13 @@ func WriteVerdictsMarkdown(w io.Writer) error {
 	return m.w.Flush()
 }
 
+// headings are those of what is no class, by kind.
+var headings = map[string]string{kindNote: "Notes on a verdict", kindHealth: "Capture health"}
+
 func groupOf(t *Topic) string {
 	switch {
 	case t.note != nil:
-		return upper(t.kind)
+		return headings[t.kind]
 	}
 	group, _, dotted := strings.Cut(t.ID, ".")
 	switch {

@@ -23,6 +23,12 @@ type Topic struct {
 	kind  string         // what note is
 }
 
+// The kinds of topics that are no class.
+const (
+	kindNote   = "note on a verdict"
+	kindHealth = "capture health"
+)
+
 // Topics returns everything that can be explained: classes in the order of a
 // request's way, then notes, then facts about the capture's health.
 func Topics() []Topic {
@@ -31,10 +37,10 @@ func Topics() []Topic {
 		out = append(out, Topic{ID: string(c), Title: messages.ClassTitle(c), class: c})
 	}
 	for _, n := range messages.Notes() {
-		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: "note on a verdict", note: &n})
+		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: kindNote, note: &n})
 	}
 	for _, n := range messages.HealthFacts() {
-		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: "capture health", note: &n})
+		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: kindHealth, note: &n})
 	}
 	return out
 }

@@ -126,9 +126,12 @@ func (t *Table) mustSkip(c *Conn, d uint8) bool {
 // skipHole gives up the hole in front of the first waiting segment.
 func (t *Table) skipHole(c *Conn, d uint8) {
 	st := &c.Half[d].stream
-	k := &st.chunks[0]
-	t.handler.Missing(c, d, k.at, k.seq-st.next)
-	st.next = k.seq
+	// Segments further apart than half the sequence space have no order;
+	// one that turns out to lie behind is old.
+	if k := &st.chunks[0]; after(k.seq, st.next) {
+		t.handler.Missing(c, d, k.at, k.seq-st.next)
+		st.next = k.seq
+	}
 	t.drain(c, d)
 }
 

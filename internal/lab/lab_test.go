@@ -138,7 +138,7 @@ func judge(t *testing.T, r *Result) Score {
 	score := r.Truth.Score(string(v.Class), places)
 	if score != Right {
 		var text bytes.Buffer
-		if err := report.WriteText(&text, report.Build(result, report.Options{File: filepath.Base(r.Capture)}), terminal.Output{}); err != nil {
+		if err := report.WriteText(&text, report.Build(result, report.Options{File: filepath.Base(r.Capture)}), terminal.Output{Columns: terminal.PipeColumns}); err != nil {
 			t.Error(err)
 		}
 		t.Errorf("%s: %s at %v (%s); want %v, by %v, within %v\n%s\ngo printed:\n%s", score, v.Class, places, v.Level,

@@ -10,7 +10,8 @@ import (
 )
 
 // Reset is a forged reset for the client. The zero value is one RST+ACK with
-// TTL 64 and IP-ID 0, 3 ms after the packet that provoked it.
+// TTL 64 and IP-ID 0, 3 ms after the client's packet that provoked it, or just
+// ahead of the server's packet that did.
 type Reset struct {
 	// TTL is what the client sees; zero means 64. IPID goes up by one with
 	// each packet of several.
@@ -50,13 +51,18 @@ func Inject(r Reset, m Match) Maker {
 	return func(b *Box) Element {
 		done := map[*flow]bool{}
 		return func(p *Packet) bool {
-			if p.flow == nil || !p.Up {
-				return p.flow == nil || !r.InLine || !done[p.flow]
+			if p.flow == nil {
+				return true
 			}
 			if m(p) && (r.Each || !done[p.flow]) {
 				done[p.flow] = true
+				after := r.After
+				if !p.Up {
+					// What the server sent before is still on its way.
+					after = b.half + p.Delay
+				}
 				for i := range r.Count {
-					b.inject(p.reset(r, i), false, r.After+time.Duration(i)*200*time.Microsecond)
+					b.inject(p.reset(r, i), false, after+time.Duration(i)*200*time.Microsecond)
 				}
 			}
 			return !r.InLine || !done[p.flow]
@@ -67,10 +73,13 @@ func Inject(r Reset, m Match) Maker {
 // reset forges the nth reset that answers p.
 func (p *Packet) reset(r Reset, n int) []byte {
 	h := make([]byte, 20, 20+len(r.Payload))
-	binary.BigEndian.PutUint16(h, p.dst.Port())
-	binary.BigEndian.PutUint16(h[2:], p.src.Port())
+	binary.BigEndian.PutUint16(h, p.flow.server.Port())
+	binary.BigEndian.PutUint16(h[2:], p.flow.client.Port())
 	seq, ack := p.ack, p.seq+uint32(len(p.payload))
-	if p.flags&flagSYN != 0 {
+	switch {
+	case !p.Up:
+		seq, ack = p.seq, p.ack
+	case p.flags&flagSYN != 0:
 		seq, ack = 0, p.seq+1
 	}
 	if r.Stale {
@@ -86,7 +95,7 @@ func (p *Packet) reset(r Reset, n int) []byte {
 	if r.Like {
 		ttl, id = p.flow.serverTTL, p.flow.id+1+uint16(n)
 	}
-	return p.answer(p.dst.Addr(), protoTCP, ttl, id, r.Fragment, append(h, r.Payload...))
+	return p.toward(p.flow.server.Addr(), p.flow.client.Addr(), protoTCP, ttl, id, r.Fragment, append(h, r.Payload...))
 }
 
 // Forge answers questions for a name with a wrong address, faster than the
@@ -119,7 +128,7 @@ func Forge(name string, wrong addresses) Maker {
 			binary.BigEndian.PutUint16(h8, p.dst.Port())
 			binary.BigEndian.PutUint16(h8[2:], p.src.Port())
 			binary.BigEndian.PutUint16(h8[4:], uint16(8+len(text)))
-			b.inject(p.answer(p.dst.Addr(), protoUDP, 113, 16962, true, append(h8, text...)), false, 2*time.Millisecond)
+			b.inject(p.toward(p.dst.Addr(), p.src.Addr(), protoUDP, 113, 16962, true, append(h8, text...)), false, 2*time.Millisecond)
 			return true
 		}
 	}
@@ -146,7 +155,7 @@ func ICMP(kind, code byte, value uint32, fromDestination bool, m Match) Maker {
 			if fromDestination {
 				from = p.dst.Addr()
 			}
-			b.inject(p.answer(from, proto, 61, 0, true, append(h, quoted...)), !p.Up, b.half)
+			b.inject(p.toward(from, p.src.Addr(), proto, 61, 0, true, append(h, quoted...)), !p.Up, b.half)
 			return false
 		}
 	}

@@ -107,16 +107,16 @@ func (p *Packet) setTTL(ttl byte) {
 	binary.BigEndian.PutUint16(header[10:], ^fold(sum(0, header)))
 }
 
-// answer is a packet of proto that goes back to where p comes from, with p's
-// addresses swapped unless from is valid.
-func (p *Packet) answer(from netip.Addr, proto, ttl byte, id uint16, fragment bool, body []byte) []byte {
-	src := p.dst.Addr()
-	if from.IsValid() {
-		src = from
-	}
+// toward is a packet of proto from src to dst, in p's family, on p's link: dst
+// is where p comes from or where it goes to.
+func (p *Packet) toward(src, dst netip.Addr, proto, ttl byte, id uint16, fragment bool, body []byte) []byte {
 	f := make([]byte, ethernetLen, ethernetLen+40+len(body))
-	copy(f, p.frame[6:12])
-	copy(f[6:], p.frame[:6])
+	to, from := p.frame[:6], p.frame[6:12]
+	if dst == p.src.Addr() {
+		to, from = from, to
+	}
+	copy(f, to)
+	copy(f[6:], from)
 	copy(f[12:], p.frame[12:14])
 	if p.v6 {
 		f = append(f, 0x60, 0, 0, 0)
@@ -133,7 +133,7 @@ func (p *Packet) answer(from netip.Addr, proto, ttl byte, id uint16, fragment bo
 		}
 	}
 	f = append(f, src.AsSlice()...)
-	f = append(f, p.src.Addr().AsSlice()...)
+	f = append(f, dst.AsSlice()...)
 	if !p.v6 {
 		binary.BigEndian.PutUint16(f[ethernetLen+10:], ^fold(sum(0, f[ethernetLen:])))
 	}
@@ -142,7 +142,7 @@ func (p *Packet) answer(from netip.Addr, proto, ttl byte, id uint16, fragment bo
 	pseudo := uint32(0)
 	if proto != protoICMP {
 		pseudo = sum(pseudo, src.AsSlice())
-		pseudo = sum(pseudo, p.src.Addr().AsSlice())
+		pseudo = sum(pseudo, dst.AsSlice())
 		pseudo += uint32(proto) + uint32(len(body))
 	}
 	place := map[byte]int{protoTCP: 16, protoUDP: 6, protoICMP: 2, protoICMP6: 2}[proto]

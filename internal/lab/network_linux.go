@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Lab is the network of one running scenario, and what a scenario's hooks may
@@ -73,6 +76,9 @@ func newLab(ctx context.Context, path *Path, seed uint64) (_ *Lab, err error) {
 		return nil, err
 	}
 	l.cleanup = append(l.cleanup, l.box.close)
+	if path.Family != IPv4Only {
+		l.settle(ctx)
+	}
 	for ns, lines := range map[string][]string{l.router: path.Router, l.client: path.Client} {
 		if err := batch(ctx, ns, lines...); err != nil {
 			return nil, err
@@ -138,6 +144,27 @@ func (l *Lab) link(ctx context.Context, path *Path) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until IPv6 neighbours know each other: a SYN that waits for
+// them for a second is another story than the scenario's.
+func (l *Lab) settle(ctx context.Context) {
+	l.Client(func() {
+		for range 100 {
+			// Nobody listens there: the answer is an error that has come all
+			// the way from the server.
+			c, err := net.Dial("udp", net.JoinHostPort(resolverAddr.v6.String(), "9"))
+			if err == nil {
+				c.Write([]byte{0})
+				c.SetReadDeadline(time.Now().Add(250 * time.Millisecond))
+				_, err = c.Read(make([]byte, 1))
+				c.Close()
+			}
+			if errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil {
+				return
+			}
+		}
+	})
 }
 
 func batch(ctx context.Context, ns string, lines ...string) error {

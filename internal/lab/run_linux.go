@@ -60,7 +60,7 @@ func Run(ctx context.Context, s Scenario, dir string, seed uint64) (_ *Result, e
 	err = download(ctx, l, &s, s.environment(home, sums), home, r, func() error {
 		// The last packets need a moment to reach the capture, and the far end
 		// of a long path one to answer a FIN.
-		pause(ctx, 700*time.Millisecond+2*s.Path.RTT)
+		pause(ctx, max(s.Linger, 700*time.Millisecond+2*s.Path.RTT))
 		return capture.stop(syscall.SIGINT)
 	})
 	// Once more for the paths that did not come so far; no harm otherwise.

@@ -146,6 +146,9 @@ type Scenario struct {
 	End   End
 	Says  string
 	Limit time.Duration
+	// Linger is how long the capture goes on after the command has ended;
+	// zero means as long as the last packets need.
+	Linger time.Duration
 	// Modules are what the client downloads; nil means DefaultModules.
 	Modules []Module
 	// GOPROXY is the list of module proxies; "" means ProxyName alone.

@@ -61,7 +61,7 @@ func transferScenarios() []Scenario {
 		{
 			Name: "reset-body-forged", About: "a box on the path resets a connection when 40 KB have come; its TTL is another and the server's data goes on",
 			Truth: truth("transfer.reset", "network", "network"), Quick: true, End: Fails, Says: "connection reset by peer", Modules: large(),
-			Path: Path{Box: []Maker{Inject(Reset{TTL: 44, IPID: 99, Bare: true, Count: 3, After: 10 * 1000}, Past(40_000))}},
+			Path: Path{Box: []Maker{Inject(Reset{TTL: 44, IPID: 99, Bare: true, Count: 3}, All(Down, Data, Past(40_000)))}},
 		},
 		{
 			Name: "closed-body", About: "the server closes the connection in the middle of a body, HTTP/1.1",

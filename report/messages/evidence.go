@@ -59,7 +59,7 @@ var evidence = map[string]string{
 	"fin.acknowledged":            "the far end acknowledged the client's close: its TCP was alive",
 	"fin.unanswered":              "the client's close, sent {count} times, was not acknowledged",
 	"go.absent":                   "go says: {text}; this capture holds no packet of that connection",
-	"go.agrees":                   "go says the same: {text}",
+	"go.agrees":                   "go's own words fit: {text}",
 	"go.answer":                   "the packets fit: {address} answered inside TLS, {bytes} in all[ (connections of this kind: {connections})]",
 	"go.attempt-absent":           "go says that it tried to connect to {address}: {text}; this capture holds no packet of that",
 	"go.certificate-reason":       "why go refused the certificate, in its own words: {reason}",
