@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,11 @@ func workplace(t *testing.T) string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no captures in %s: %v", pcaps, err)
 	}
-	for _, f := range append(files, readme) {
+	words, err := filepath.Glob(filepath.Join(pcaps, "*.go-output.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range slices.Concat(files, words, []string{readme}) {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

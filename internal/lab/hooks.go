@@ -4,6 +4,7 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -156,4 +157,24 @@ func LoseBody(ctx context.Context, l *Lab, _ *net.TCPConn) {
 	pause(ctx, 500*time.Millisecond)
 	l.Cut()
 	<-ctx.Done()
+}
+
+// Hooks for Scenario.While.
+
+// OtherDownload is a program beside the go command that asks a site for a path.
+func OtherDownload(after time.Duration, name, path string) func(context.Context, *Lab) {
+	return func(ctx context.Context, l *Lab) {
+		pause(ctx, after)
+		l.Client(func() {
+			c, err := tls.Dial("tcp", net.JoinHostPort(siteAddrs[name].v4.String(), "443"),
+				&tls.Config{ServerName: name, InsecureSkipVerify: true}) // the lab's own authority is not this program's
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			defer context.AfterFunc(ctx, func() { c.Close() })()
+			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, name)
+			io.Copy(io.Discard, c)
+		})
+	}
 }

@@ -4,15 +4,11 @@ package lab
 
 import (
 	"container/heap"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Box is the middlebox: a bridge between the interfaces near (to the client)
@@ -35,7 +31,7 @@ type Box struct {
 	order  uint64
 	wake   chan struct{}
 
-	sockets [2]int // near, away
+	near, away *link
 	closed  atomic.Bool
 	done    sync.WaitGroup
 }
@@ -45,67 +41,36 @@ func openBox(l *Lab, namespace string, path *Path, seed uint64) (*Box, error) {
 	b := &Box{
 		lab: l, hops: path.Hops, half: path.RTT / 2,
 		chance: rand.New(rand.NewPCG(seed, 0)), flows: map[flowKey]*flow{}, wake: make(chan struct{}, 1),
-		sockets: [2]int{-1, -1},
 	}
 	for _, make := range path.Box {
 		b.elements = append(b.elements, make(b))
 	}
-	err := inNamespace(namespace, func() error {
-		for i, name := range []string{"near", "away"} {
-			fd, err := packetSocket(name)
-			if err != nil {
-				return fmt.Errorf("middlebox: %w", err)
-			}
-			b.sockets[i] = fd
+	err := inNamespace(namespace, func() (err error) {
+		if b.near, err = openLink("near"); err == nil {
+			b.away, err = openLink("away")
 		}
-		return nil
+		return err
 	})
 	if err != nil {
-		b.closeSockets()
-		return nil, err
+		if b.near != nil {
+			b.near.close()
+		}
+		return nil, fmt.Errorf("middlebox: %w", err)
 	}
 	b.done.Add(3)
-	go b.read(b.sockets[0], true)
-	go b.read(b.sockets[1], false)
+	go b.read(b.near, true)
+	go b.read(b.away, false)
 	go b.deliver()
 	return b, nil
 }
 
-func packetSocket(name string) (int, error) {
-	ifi, err := net.InterfaceByName(name)
-	if err != nil {
-		return -1, err
-	}
-	protocol := uint16(unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8) // network order
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(protocol))
-	if err != nil {
-		return -1, fmt.Errorf("packet socket: %w", err)
-	}
-	err = errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
-		// Without it the end of the bridge would wait for a packet.
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 200_000}),
-		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: ifi.Index}))
-	if err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("packet socket on %s: %w", name, err)
-	}
-	return fd, nil
-}
-
-func (b *Box) read(fd int, up bool) {
+func (b *Box) read(l *link, up bool) {
 	defer b.done.Done()
 	buf := make([]byte, 1<<16)
-	for !b.closed.Load() {
-		n, from, err := unix.Recvfrom(fd, buf, 0)
+	for {
+		n, err := l.receive(buf)
 		if err != nil {
-			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
-				continue
-			}
 			return
-		}
-		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
-			continue
 		}
 		b.take(append([]byte(nil), buf[:n]...), up)
 	}
@@ -166,12 +131,11 @@ func (b *Box) push(frame []byte, up bool, after time.Duration) {
 }
 
 func (b *Box) send(frame []byte, up bool) {
-	fd := b.sockets[0]
 	if up {
-		fd = b.sockets[1]
+		b.away.send(frame)
+	} else {
+		b.near.send(frame)
 	}
-	// A frame that the link does not take is lost, as on any link.
-	unix.Write(fd, frame)
 }
 
 // deliver sends queued frames when their time has come.
@@ -202,17 +166,9 @@ func (b *Box) deliver() {
 // close stops the bridge; the interfaces stay.
 func (b *Box) close() {
 	b.closed.Store(true)
+	b.near.close()
+	b.away.close()
 	b.done.Wait()
-	b.closeSockets()
-}
-
-func (b *Box) closeSockets() {
-	for i, fd := range b.sockets {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-		b.sockets[i] = -1
-	}
 }
 
 // queued is a frame on its way.

@@ -134,6 +134,8 @@ func (l *Lab) link(ctx context.Context, path *Path) error {
 		{l.client, append([]string{"link set lo up", "link add eth0 type veth peer name lan netns " + l.router}, configure("eth0", clientAddr)...)},
 		{l.router, append([]string{"link set lo up", "link add wan type veth peer name near netns " + l.middle}, configure("wan", wanAddr)...)},
 		{l.router, configure("lan", lanAddr)},
+		// Addresses that nobody has are beyond the middlebox too.
+		{l.router, []string{"route add 198.51.100.0/24 via " + siteAddrs[ProxyName].v4.String()}},
 		{l.middle, []string{"link add away type veth peer name eth0 netns " + l.server, "link set near up", "link set away up"}},
 		{l.server, append([]string{"link set lo up"}, configure("eth0", everyone...)...)},
 		{l.server, routes(wanAddr)},

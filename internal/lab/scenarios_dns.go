@@ -2,7 +2,11 @@
 
 package lab
 
-import "golang.org/x/net/dns/dnsmessage"
+import (
+	"net/netip"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
 
 func lookupScenarios() []Scenario {
 	far := "network|remote"
@@ -68,5 +72,5 @@ func lookupScenarios() []Scenario {
 	}
 }
 
-// wrongAddr is where nobody is.
-var wrongAddr = addresses{siteAddrs[ProxyName].v4.Prev().Prev(), siteAddrs[ProxyName].v6.Prev().Prev()}
+// wrongAddr is where nobody is, beyond the middlebox.
+var wrongAddr = addresses{netip.MustParseAddr("198.51.100.66"), netip.MustParseAddr("2001:db8:100::66")}

@@ -96,8 +96,8 @@ func fallbackScenarios() []Scenario {
 		{
 			Name: "first-address-dead", About: "the first of two addresses never answers, the second delivers after 15 s",
 			Truth: healthy, Modules: small(),
-			Path:   Path{Box: []Maker{Drop(All(TCP, To("203.0.113.99")))}},
-			Lookup: Resolved("203.0.113.99", siteAddrs[ProxyName].v4.String()),
+			Path:   Path{Box: []Maker{Drop(All(TCP, To("198.51.100.99")))}},
+			Lookup: Resolved("198.51.100.99", siteAddrs[ProxyName].v4.String()),
 		},
 	}
 }

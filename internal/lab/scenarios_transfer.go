@@ -2,6 +2,8 @@
 
 package lab
 
+import "time"
+
 // Scenarios in which a body stops half way.
 func transferScenarios() []Scenario {
 	far := "network|remote"
@@ -18,6 +20,16 @@ func transferScenarios() []Scenario {
 		{
 			Name: "stalled-body-short", About: "the same, with a capture that ends after 15 s: before any keep-alive of the client",
 			Truth: truth("transfer.remote-idle|ok", "", far), Quick: true, End: Hangs, Limit: 15e9, Modules: one(), Proxy: Site{Body: StopBody},
+		},
+		{
+			Name: "stalled-body-other-program", About: "the server stops in the middle of a body while another program downloads from it without trouble",
+			Truth: truth("transfer.remote-idle", "remote", "remote"), End: Hangs, Limit: stall, Modules: one(), Proxy: Site{Body: StopBody},
+			While: OtherDownload(3*time.Second, ProxyName, "/example.net/alpha/@v/v1.2.3.mod"),
+		},
+		{
+			Name: "healthy-other-stalled", About: "the download is fine while another program waits in vain for its own from another host",
+			Truth: healthy, Quick: true, Modules: one(), Linger: 8e9, Second: Site{Request: NoAnswer},
+			While: OtherDownload(0, SecondName, "/"),
 		},
 		{
 			Name: "blackhole-body", About: "everything is dropped from the middle of a body on; keep-alives stay unanswered",
@@ -39,14 +51,14 @@ func transferScenarios() []Scenario {
 			Path: Path{Box: []Maker{Cut(All(Down, Past(16_000)))}},
 		},
 		{
-			Name: "heavy-loss", About: "80 % of the packets to the client are lost from 100 KB on",
+			Name: "heavy-loss", About: "60 % of the packets to the client are lost from 100 KB on",
 			Truth: truth("transfer.heavy-loss", "network", "network"), End: Anyhow, Limit: stall, Modules: large(),
-			Path: Path{Box: []Maker{Loss(0.8, All(Down, Past(100_000)))}},
+			Path: Path{Box: []Maker{Loss(0.6, All(Down, Past(100_000)))}},
 		},
 		{
-			Name: "heavy-loss-distant", About: "70 % of the packets to the client are lost on a path of 150 ms, offloads off",
+			Name: "heavy-loss-distant", About: "50 % of the packets to the client are lost on a path of 150 ms, offloads off",
 			Truth: truth("transfer.heavy-loss", "network", "network"), End: Anyhow, Limit: stall, Modules: large(),
-			Path: Path{RTT: 150 * ms, Plain: true, Box: []Maker{Loss(0.7, All(Down, Past(60_000)))}},
+			Path: Path{RTT: 150 * ms, Plain: true, Box: []Maker{Loss(0.5, All(Down, Past(60_000)))}},
 		},
 		{
 			Name: "reset-body", About: "the server resets the connection in the middle of a body, HTTP/1.1",
