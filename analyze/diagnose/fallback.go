@@ -131,7 +131,7 @@ func (k *contact) before(o *contact) bool {
 	return cmp.Or(cmp.Compare(k.first, o.first), cmp.Compare(k.host, o.host)) < 0
 }
 
-// failed returns the contact of host that died without delivering.
+// failedAt returns the contact of host that died, one that also delivered first.
 func (a *Aggregator) failedAt(host string) *contact {
 	var found *contact
 	for _, k := range a.contacts {

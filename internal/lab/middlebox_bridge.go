@@ -32,8 +32,8 @@ type Box struct {
 	wake   chan struct{}
 
 	near, away *link
-	closed  atomic.Bool
-	done    sync.WaitGroup
+	closed     atomic.Bool
+	done       sync.WaitGroup
 }
 
 // openBox starts the middlebox in the namespace.

@@ -27,11 +27,6 @@ func transferScenarios() []Scenario {
 			While: OtherDownload(3*time.Second, ProxyName, "/example.net/alpha/@v/v1.2.3.mod"),
 		},
 		{
-			Name: "healthy-other-stalled", About: "the download is fine while another program waits in vain for its own from another host",
-			Truth: healthy, Quick: true, Modules: one(), Linger: 8e9, Second: Site{Request: NoAnswer},
-			While: OtherDownload(0, SecondName, "/"),
-		},
-		{
 			Name: "blackhole-body", About: "everything is dropped from the middle of a body on; keep-alives stay unanswered",
 			Truth: truth("transfer.path-dead", "network", far), End: Hangs, Limit: stall + 2e9, Modules: one(), Proxy: Site{Body: LoseBody},
 		},
