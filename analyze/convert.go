@@ -57,7 +57,7 @@ func connection(f *diagnose.Flow, v *diagnose.Verdict) *Connection {
 		out.Process = &Process{PID: c.ProcessID, Source: "file annotation", Confidence: "strong"}
 	}
 	if f.TLS != nil {
-		out.TLS = tlsFacts(c, f.TLS)
+		out.TLS = tlsFacts(f)
 	}
 	if r := f.Request; r != nil && r.Method == "CONNECT" {
 		out.Proxy = &Proxy{Target: r.Target}
@@ -192,11 +192,13 @@ func scale(h *tcpflow.Half) *int8 {
 	if !h.SYN.Seen() || h.WindowScale < 0 {
 		return nil
 	}
-	return &h.WindowScale
+	shift := h.WindowScale // the half is used again for another connection
+	return &shift
 }
 
 // tlsFacts turns handshake facts into their record.
-func tlsFacts(c *tcpflow.Conn, f *tlswire.Facts) *TLS {
+func tlsFacts(flow *diagnose.Flow) *TLS {
+	f := flow.TLS
 	out := &TLS{HelloRetry: f.HelloRetry != nil}
 	if f.Version != 0 {
 		out.Version = tlswire.VersionName(f.Version)
@@ -207,7 +209,7 @@ func tlsFacts(c *tcpflow.Conn, f *tlswire.Facts) *TLS {
 		out.ALPN = h.ALPN
 		out.JA3, out.JA4 = h.JA3Hash, h.JA4
 		out.ClientHelloBytes = h.RecordBytes
-		out.ClientHelloSegments = helloSegments(c, h)
+		out.ClientHelloSegments = flow.HelloSegments
 		out.ClientHelloFrames = []int64{h.First.Frame}
 		if h.Frame != h.First.Frame {
 			out.ClientHelloFrames = append(out.ClientHelloFrames, h.Frame)
@@ -243,17 +245,6 @@ func tlsFacts(c *tcpflow.Conn, f *tlswire.Facts) *TLS {
 		out.Malformed = append(out.Malformed, fmt.Sprintf("frame %d, stream offset %d: %s", m.Frame, m.Offset, m.Reason))
 	}
 	return out
-}
-
-// helloSegments counts the TCP segments that carried the ClientHello, taking
-// the largest payload the client sent as the size it cuts at.
-func helloSegments(c *tcpflow.Conn, h *tlswire.ClientHello) int {
-	client := c.Client()
-	if client == nil || client.MaxLen == 0 || h.RecordBytes == 0 {
-		return 0
-	}
-	size := int(client.MaxLen)
-	return (h.RecordBytes + size - 1) / size
 }
 
 func certificate(c *tlswire.Certificate) Certificate {

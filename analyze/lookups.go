@@ -46,6 +46,7 @@ func (p *pipeline) unreachableLookup(s *decode.Segment) {
 // lookup takes a finished lookup.
 func (p *pipeline) lookup(l *dnswire.Lookup) {
 	p.names.learn(l)
+	p.learnTime(l)
 	if !p.lookupInView(l) {
 		return
 	}
@@ -79,6 +80,20 @@ func (n addressNames) learn(l *dnswire.Lookup) {
 			if a.Addr.IsValid() && len(n) < maxNames {
 				n[decode.Addr(a.Addr.As16())] = name
 			}
+		}
+	}
+}
+
+// learnTime remembers how long the lookup of an address took, from the first
+// question to the answer.
+func (p *pipeline) learnTime(l *dnswire.Lookup) {
+	r := l.Answer()
+	if r == nil || len(l.Queries) == 0 {
+		return
+	}
+	for _, a := range r.Message.Answers {
+		if a.Addr.IsValid() && len(p.took) < maxNames {
+			p.took[decode.Addr(a.Addr.As16())] = max(r.Time-l.Queries[0].Time, 0)
 		}
 	}
 }

@@ -74,6 +74,7 @@ type pipeline struct {
 	health  health
 	env     diagnose.Env
 	names   addressNames
+	took    map[decode.Addr]int64 // time of the lookup that yielded an address, ns
 	addrs   map[decode.Addr]*diagnose.AddressFacts
 	result  *Result
 	summed  map[tcpflow.Endpoint]*Unanswered
@@ -85,6 +86,7 @@ func newPipeline(o Options) *pipeline {
 	p := &pipeline{
 		opts:   o,
 		names:  make(addressNames),
+		took:   make(map[decode.Addr]int64),
 		addrs:  make(map[decode.Addr]*diagnose.AddressFacts),
 		summed: make(map[tcpflow.Endpoint]*Unanswered),
 		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
@@ -208,6 +210,9 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 		return
 	}
 	out := connection(f, &v)
+	if took, ok := p.took[c.ServerEnd().Addr]; ok {
+		out.Stages.DNS = ms(took)
+	}
 	out.Target = named || f.Target
 	if !hold || !p.goView.hold(out) {
 		p.result.Connections.Add(out)
@@ -228,6 +233,7 @@ func (p *pipeline) flow(c *tcpflow.Conn) *diagnose.Flow {
 			f.TLS = facts
 		}
 		f.ServerName = a.serverName(facts)
+		f.HelloSegments = a.helloSegments
 		f.Request, f.RequestAt = a.request, a.requestAt
 		f.Response, f.ResponseAt = a.response, a.responseAt
 		server := &a.sides[1-c.ClientDir]

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	"goproxytrace/analyze/httpwire"
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/analyze/tlswire"
@@ -9,20 +11,26 @@ import (
 // app is what is read of one connection's payload: a CONNECT exchange or
 // another plain HTTP head first where there is one, TLS behind it.
 type app struct {
-	tls        *tlswire.Conversation
-	sides      [2]appSide
-	request    *httpwire.Request
-	requestAt  tcpflow.Point
-	response   *httpwire.Response
-	responseAt tcpflow.Point
+	tls *tlswire.Conversation
+	// helloSegments counts the TCP segments that carried the ClientHello,
+	// from its first byte to its last. helloDone is true once it is known,
+	// or not to be expected any more.
+	helloSegments int
+	helloDone     bool
+	sides         [2]appSide
+	request       *httpwire.Request
+	requestAt     tcpflow.Point
+	response      *httpwire.Response
+	responseAt    tcpflow.Point
 }
 
 // appSide is one direction's reading state.
 type appSide struct {
-	mode  appMode
-	head  []byte // of an incomplete HTTP head
-	start []byte // first bytes where they are neither TLS nor HTTP, at most 64
-	at    tcpflow.Point
+	mode   appMode
+	frames []int64 // of the segments given to the TLS reader, until helloDone
+	head   []byte  // of an incomplete HTTP head
+	start  []byte  // first bytes where they are neither TLS nor HTTP, at most 64
+	at     tcpflow.Point
 }
 
 type appMode uint8
@@ -69,7 +77,26 @@ func (a *app) tlsData(d uint8, at tcpflow.Point, b []byte, start bool) {
 		a.tls.SegmentStart(int(d))
 	}
 	a.tls.Data(int(d), at.Frame, at.Time, b)
+	if a.helloDone {
+		return
+	}
+	s := &a.sides[d]
+	s.frames = append(s.frames, at.Frame)
+	h := a.tls.ClientHello()
+	if h == nil && len(s.frames) < maxHelloSegments {
+		return
+	}
+	a.helloDone = true
+	if h != nil && h.Frame == at.Frame {
+		first := slices.Index(s.frames, h.First.Frame)
+		a.helloSegments = len(s.frames) - max(first, 0)
+	}
+	a.sides[0].frames, a.sides[1].frames = nil, nil
 }
+
+// maxHelloSegments is after how many segments of one direction no ClientHello
+// is waited for.
+const maxHelloSegments = 64
 
 // ungranted reports whether a tunnel was asked for and is not there yet: a
 // client may ask again on the same connection, with the credentials that the

@@ -22,6 +22,9 @@ type Flow struct {
 	// where they are neither TLS nor HTTP.
 	ServerBytes   []byte
 	ServerBytesAt tcpflow.Point
+	// HelloSegments counts the TCP segments that carried the ClientHello,
+	// zero where that is not known.
+	HelloSegments int
 	// ServerName is the best known name of the server: SNI, CONNECT
 	// target, or the lookup that yielded its address.
 	ServerName string

@@ -45,6 +45,11 @@ type Mark struct {
 	DF       bool
 	HasTS    bool
 	Loopback bool // decode.Segment.Loopback
+	// Next is what the receiver had acknowledged when the segment came,
+	// relative to the sender's initial sequence number, and Reach how many
+	// bytes from there its window had room for. Reach is zero where the
+	// window is not known, because the receiver's SYN was not captured.
+	Next, Reach uint32
 }
 
 // ICMPError is an ICMP or ICMPv6 error that quotes a segment of a connection.
@@ -109,6 +114,11 @@ type Half struct {
 	Bytes uint64
 	// NewBytes counts payload bytes that advanced the stream.
 	NewBytes uint64
+	// HoleWait is the time in ns that passed in silences of a second or more
+	// while the other end reported a hole in this direction's data, HoleWaits
+	// how many there were.
+	HoleWait  int64
+	HoleWaits uint32
 	// LateBytes counts new payload bytes that came after the other end had
 	// closed its direction or reset the connection.
 	LateBytes uint64
@@ -161,17 +171,21 @@ type Half struct {
 	// how many there were.
 	Resends     []Mark
 	ResendCount uint32
-	lastSig     signature
+	recent      [8]signature // the latest segments, in a ring
+	recentNext  uint8
+	// high is the sequence number behind the last byte sent, where strayed:
+	// a reset has moved the sequence analysis' own beyond it.
+	high    uint32
+	strayed bool
 }
 
+// signature stands for a segment, to find copies of it.
 type signature struct {
-	time     int64
-	seq, ack uint32
-	len      uint32
-	ipid     uint16
-	flags    uint16
-	iface    int32
-	ttl      uint8
+	sum   uint32 // over sequence and acknowledgement number, length, flags, IP identification
+	at    uint32 // capture time in microseconds, modulo 2^32
+	iface int16
+	ttl   uint8
+	used  bool
 }
 
 // Conn is one connection (Wireshark's tcp.stream).
@@ -205,6 +219,7 @@ type Conn struct {
 	// come after a reset of the same direction.
 	AfterReset      [2]uint32
 	AfterResetFirst [2]Point
+	AfterResetLast  [2]Point
 	// KeepAlives and KeepAliveACKs since payload last moved, at most 16 each.
 	KeepAlives, KeepAliveACKs []Mark
 	// KeepAliveRound and KeepAliveAnswered count the same without bound.
@@ -273,7 +288,7 @@ func (c *Conn) Outstanding(d uint8) uint32 {
 	if h == nil || !h.baseSet {
 		return 0
 	}
-	sent := h.nextseq - h.base
+	sent := h.SentEnd()
 	o := c.Half[1-d]
 	if o == nil || o.HighAck == 0 {
 		return sent
@@ -289,6 +304,9 @@ func (c *Conn) Outstanding(d uint8) uint32 {
 func (h *Half) SentEnd() uint32 {
 	if h == nil || !h.baseSet {
 		return 0
+	}
+	if h.strayed {
+		return h.high - h.base
 	}
 	return h.nextseq - h.base
 }

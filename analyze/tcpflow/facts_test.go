@@ -1,6 +1,7 @@
 package tcpflow
 
 import (
+	"fmt"
 	"testing"
 
 	"goproxytrace/analyze/decode"
@@ -241,8 +242,8 @@ func TestResetsAndAfter(t *testing.T) {
 	equal(t, "one of three was captured twice", []int{len(c.Resets), int(c.Server().RSTs)}, []int{2, 2})
 
 	script := opened
-	for range 20 {
-		script += "30 < R 5001 id=1\n31 < R 5002 id=2\n"
+	for i := range 20 {
+		script += fmt.Sprintf("30 < R 5001 id=%d\n31 < R 5002 id=%d\n", 100+i, 200+i)
 	}
 	_, c = run(t, script)
 	equal(t, "bound", []int{len(c.Resets), int(c.Server().RSTs)}, []int{maxResets, 40})
@@ -284,8 +285,9 @@ func TestDuplicates(t *testing.T) {
 		{"same identification, other interface", "31 > A 1001 5001 len=100 id=9 if=1 => retransmission", 1},
 		{"same identification, same interface (port mirroring)", "31 > A 1001 5001 len=100 id=9 => retransmission", 1},
 		{"a retransmission has a new identification", "31 > A 1001 5001 len=100 id=10 => retransmission", 0},
-		{"too late", "40 > A 1001 5001 len=100 id=9 if=1 => retransmission", 0},
-		{"a nanosecond before too late", "39.999999 > A 1001 5001 len=100 id=9 if=1 => retransmission", 1},
+		{"too late", "130 > A 1001 5001 len=100 id=9 if=1 => retransmission", 0},
+		{"a microsecond before too late", "129.999 > A 1001 5001 len=100 id=9 if=1 => retransmission", 1},
+		{"behind another segment", "30.1 > A 1101 5001 len=0 id=10 => duplicate_ack\n36 > A 1001 5001 len=100 id=9 if=1 => retransmission", 1},
 		{"another acknowledgement", "31 > A 1001 5000 len=100 id=9 if=1 => retransmission", 0},
 		{"captured before, as the clock says", "29 > A 1001 5001 len=100 id=9 if=1 => retransmission", 1},
 	} {

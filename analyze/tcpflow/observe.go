@@ -1,14 +1,27 @@
 package tcpflow
 
-import "goproxytrace/analyze/decode"
+import (
+	"math"
+
+	"goproxytrace/analyze/decode"
+)
 
 // checkedSegments is how many payload segments of each direction have their
 // checksums verified: enough for the handshake, nothing of the bulk.
 const checkedSegments = 8
 
-// duplicateWindow is the time in ns within which a frame with the same IP
-// identification is the same packet captured twice.
-const duplicateWindow = 10_000_000
+// Times in microseconds within which an equal segment is the same packet
+// captured again: with the same IP identification (a sender comes round to it
+// after 65,536 packets only), and by another interface or time to live alone
+// (no sender repeats itself so soon).
+const (
+	identifiedWindow = 100_000
+	duplicateWindow  = 10_000
+)
+
+// holeWait is the least silence in ns that counts into Half.HoleWait: the
+// initial retransmission timeout of RFC 6298, section 2.1.
+const holeWait = 1_000_000_000
 
 // touch records that a segment without usable lengths was seen.
 func (t *Table) touch(c *Conn, h *Half, s *decode.Segment) Point {
@@ -39,6 +52,9 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 	at := t.touch(c, h, s)
 	h.count(flags)
 	duplicate := h.isDuplicate(s)
+	if h.strayed || s.Flags&decode.RST != 0 {
+		flags, nextBefore = h.stray(s, flags, nextBefore, known)
+	}
 	if uint32(len(s.Payload)) < s.Len {
 		c.cutSegments++
 	}
@@ -46,11 +62,12 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 		t.observeReset(c, d, s, at, duplicate)
 	} else {
 		h.observeHeader(s)
-		if h.RSTs > 0 && !duplicate {
+		if h.RSTs > 0 && !duplicate && at.Time >= c.firstReset(d) {
 			if c.AfterReset[d] == 0 {
 				c.AfterResetFirst[d] = at
 			}
 			c.AfterReset[d]++
+			c.AfterResetLast[d] = at
 		}
 	}
 	if s.Flags&decode.SYN != 0 {
@@ -58,7 +75,7 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 	}
 	if s.Flags&decode.FIN != 0 {
 		h.FINs++
-		if !h.FIN.Seen() {
+		if !h.FIN.Seen() || at.Time < h.FIN.Time {
 			h.FIN = at
 		}
 		c.fins |= 1 << d
@@ -70,7 +87,7 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 	if s.Len > 0 {
 		c.observeData(h, s, at, flags, nextBefore, known)
 	}
-	if flags&Retransmission != 0 && flags&SpuriousRetransmission == 0 && !duplicate {
+	if h.sentAgain(s, flags) && !duplicate {
 		h.resent, h.resentEnd = true, h.nextseq
 		if rel := s.Seq - h.base; !after(rel, c.ackedOf(d)) {
 			h.ResendCount++
@@ -81,6 +98,42 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 	if flags&ZeroWindow != 0 {
 		c.ZeroWindows = appendBounded(c.ZeroWindows, c.mark(d, s, at))
 	}
+}
+
+// sentAgain reports whether s sends payload, SYN or FIN again that was not known
+// to be received. What is flagged out-of-order was sent before only if its
+// bytes were.
+func (h *Half) sentAgain(s *decode.Segment, flags Flags) bool {
+	switch {
+	case flags&SpuriousRetransmission != 0:
+		return false
+	case flags&Retransmission != 0:
+		return true
+	}
+	st := &h.stream
+	return flags&OutOfOrder != 0 && s.Len > 0 && st.delivered && !after(s.Seq+s.Len, st.next)
+}
+
+// stray keeps facts apart from what a reset does to the sequence analysis:
+// Wireshark takes the highest sequence number from it, and all that follows
+// below for repetitions, also where the receiver had no use for the reset.
+func (h *Half) stray(s *decode.Segment, flags Flags, nextBefore uint32, known bool) (Flags, uint32) {
+	if s.Flags&decode.RST != 0 {
+		if !h.strayed && known && h.nextseq != nextBefore {
+			h.strayed, h.high = true, nextBefore
+		}
+		return flags, nextBefore
+	}
+	nextBefore = h.high
+	end := s.Seq + s.Len
+	if s.Flags&(decode.SYN|decode.FIN) != 0 {
+		end++
+	}
+	if after(end, h.high) {
+		h.high = end
+		flags &^= Retransmission | FastRetransmission | SpuriousRetransmission | OutOfOrder
+	}
+	return flags, nextBefore
 }
 
 // appendBounded appends m; a full list loses its second oldest entry, so that
@@ -124,22 +177,34 @@ func (h *Half) count(f Flags) {
 	add(&h.KeepAliveACKs, KeepAliveACK)
 }
 
-// isDuplicate reports whether s is the previous segment of its direction
+// isDuplicate reports whether s is one of the last segments of its direction
 // captured again. A retransmission has a new IP identification; where the
 // sender leaves that at zero, another interface or time to live must tell.
 func (h *Half) isDuplicate(s *decode.Segment) bool {
-	sig := signature{s.Time, s.Seq, s.Ack, s.Len, s.IPID, s.Flags, s.Interface, s.TTL}
-	p := h.lastSig
-	h.lastSig = sig
-	if h.Packets < 2 || p.seq != sig.seq || p.ack != sig.ack || p.len != sig.len || p.flags != sig.flags ||
-		p.ipid != sig.ipid || sig.time-p.time >= duplicateWindow || p.time-sig.time >= duplicateWindow {
-		return false
+	sum := uint32(2166136261)
+	for _, v := range [...]uint32{s.Seq, s.Ack, s.Len, uint32(s.IPID), uint32(s.Flags)} {
+		sum = (sum ^ v) * 2654435761
+		sum ^= sum >> 15
 	}
-	if (!s.HasIPID || s.IPID == 0) && p.iface == sig.iface && p.ttl == sig.ttl {
-		return false
+	sig := signature{sum: sum, at: uint32(s.Time / 1000), iface: int16(s.Interface), ttl: s.TTL, used: true}
+	identified := s.HasIPID && s.IPID != 0
+	for i := range h.recent {
+		p := &h.recent[i]
+		if !p.used || p.sum != sum {
+			continue
+		}
+		apart := int32(sig.at - p.at)
+		if apart < 0 {
+			apart = -apart
+		}
+		if identified && apart < identifiedWindow || apart < duplicateWindow && (p.iface != sig.iface || p.ttl != sig.ttl) {
+			h.Duplicates++
+			return true
+		}
 	}
-	h.Duplicates++
-	return true
+	h.recent[h.recentNext] = sig
+	h.recentNext = (h.recentNext + 1) % uint8(len(h.recent))
+	return false
 }
 
 func (h *Half) observeHeader(s *decode.Segment) {
@@ -206,7 +271,13 @@ func (c *Conn) observeACK(h *Half, d uint8, s *decode.Segment, at Point) {
 		o.ResendCount = 0
 	}
 	if s.SACKCount > 0 {
-		h.SACKLeft, h.SACKRight, h.SACKAt = s.SACK[0][0]-o.base, s.SACK[0][1]-o.base, at
+		// A first block below the acknowledgement tells of a duplicate
+		// (RFC 2883, section 4); the hole is in front of the next.
+		b := s.SACK[0]
+		if s.SACKCount > 1 && !after(b[0], s.Ack) {
+			b = s.SACK[1]
+		}
+		h.SACKLeft, h.SACKRight, h.SACKAt = b[0]-o.base, b[1]-o.base, at
 	}
 }
 
@@ -216,6 +287,16 @@ func (c *Conn) observeData(h *Half, s *decode.Segment, at Point, flags Flags, ne
 	h.MaxLen = max(h.MaxLen, s.Len)
 	if !h.FirstData.Seen() || at.Time < h.FirstData.Time {
 		h.FirstData = at
+	}
+	if gap := at.Time - h.LastData.Time; h.LastData.Seen() && gap >= holeWait {
+		o := c.Half[0]
+		if o == h {
+			o = c.Half[1]
+		}
+		if o != nil && o.SACKAt.Seen() && o.SACKAt.Time >= o.Progress.Time && after(o.SACKLeft, o.HighAck) {
+			h.HoleWait += gap
+			h.HoleWaits++
+		}
 	}
 	if !h.LastData.Seen() || at.Time >= h.LastData.Time {
 		h.LastData = at
@@ -231,9 +312,7 @@ func (c *Conn) observeData(h *Half, s *decode.Segment, at Point, flags Flags, ne
 		fresh = uint64(end - nextBefore)
 	}
 	h.NewBytes += fresh
-	if o := c.Half[0]; o != nil && o != h && (o.FINs > 0 || o.RSTs > 0) {
-		h.LateBytes += fresh
-	} else if o := c.Half[1]; o != nil && o != h && (o.FINs > 0 || o.RSTs > 0) {
+	if c.leftBefore(h, at) {
 		h.LateBytes += fresh
 	}
 	if !h.LastNewData.Seen() || at.Time >= h.LastNewData.Time {
@@ -241,6 +320,36 @@ func (c *Conn) observeData(h *Half, s *decode.Segment, at Point, flags Flags, ne
 	}
 	c.KeepAlives, c.KeepAliveACKs = c.KeepAlives[:0], c.KeepAliveACKs[:0]
 	c.KeepAliveRound, c.KeepAliveAnswered, c.keepAliveOpen = 0, 0, 0
+}
+
+// leftBefore reports whether the end opposite to h had closed or reset the
+// connection before at; times decide, as a file need not be in their order.
+func (c *Conn) leftBefore(h *Half, at Point) bool {
+	for d, o := range c.Half {
+		if o == nil || o == h {
+			continue
+		}
+		if o.FIN.Seen() && o.FIN.Time < at.Time {
+			return true
+		}
+		for i := range c.Resets {
+			if r := &c.Resets[i]; int(r.Dir) == d && r.Time < at.Time {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// firstReset returns the time of direction d's first reset; it has one.
+func (c *Conn) firstReset(d uint8) int64 {
+	first := int64(math.MaxInt64)
+	for i := range c.Resets {
+		if r := &c.Resets[i]; r.Dir == d {
+			first = min(first, r.Time)
+		}
+	}
+	return first
 }
 
 // observeKeepAlive pairs keep-alive probes with answers. Any segment of the
@@ -269,8 +378,17 @@ func (t *Table) observeReset(c *Conn, d uint8, s *decode.Segment, at Point, dupl
 	if h.RSTs < 0xFFFF {
 		h.RSTs++
 	}
+	m := c.mark(d, s, at)
+	if o := c.Half[1-d]; o != nil {
+		m.Next = o.HighAck
+		if o.SYN.Seen() {
+			m.Reach = o.FinalWindow()
+		}
+	}
 	if len(c.Resets) < maxResets {
-		c.Resets = append(c.Resets, c.mark(d, s, at))
+		c.Resets = append(c.Resets, m)
+	} else {
+		c.Resets[maxResets-1] = m // the first and the latest tell most
 	}
 }
 

@@ -88,6 +88,15 @@ func (c *Conversation) Facts() *Facts {
 	return f
 }
 
+// ClientHello returns the first ClientHello, or nil. Unlike Facts it is cheap
+// enough to be asked for every segment.
+func (c *Conversation) ClientHello() *ClientHello {
+	if c.facts == nil {
+		return nil
+	}
+	return c.facts.ClientHello()
+}
+
 func (c *Conversation) get() *Facts {
 	if c.facts == nil {
 		c.facts = new(Facts)
@@ -267,6 +276,10 @@ func (s *Side) list(r Record) {
 		s.First = append(s.First, r)
 	}
 	s.Last[0], s.Last[1] = s.Last[1], r
+	if !IsControl(int(r.Length) - overhead13) {
+		s.LastMessage = r
+		s.Messages++
+	}
 }
 
 // lose gives up the record boundaries of a direction; had is how many bytes

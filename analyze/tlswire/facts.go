@@ -152,6 +152,11 @@ type Side struct {
 	// fewer). A record is listed when its last byte was passed.
 	First []Record
 	Last  [lastRecords]Record
+	// LastMessage is the latest encrypted record that, by its length in TLS
+	// 1.3, is more than an alert and no HTTP/2 control frame (IsControl), and
+	// Messages counts them. Zero where there was none.
+	LastMessage Record
+	Messages    int64
 	// Encrypted counts the records that First and Last choose from.
 	Encrypted int64
 	// Open is the record that has begun and not ended, OpenHave how many

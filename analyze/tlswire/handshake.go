@@ -47,9 +47,6 @@ func (c *Conversation) collect(dir int, d *direction, b []byte) {
 	if d.remain > 0 {
 		if len(b) > 0 {
 			a := d.assembly()
-			if a.buf == nil {
-				a.buf = make([]byte, 0, min(int(d.rec.Length), len(b)+int(d.remain)))
-			}
 			a.buf = append(a.buf, b...)
 		}
 		return
