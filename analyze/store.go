@@ -26,6 +26,8 @@ type Store struct {
 	size  int64
 	buf   []byte
 	err   error
+	in    chan *Connection // nil while nothing is being written
+	done  chan struct{}
 }
 
 // NewStore returns an empty Store.
@@ -41,27 +43,65 @@ func (s *Store) put(id, at int64) {
 	s.where[id] = at
 }
 
-// Add takes a finished connection.
+// Add takes a finished connection, which must not be changed any more.
 func (s *Store) Add(c *Connection) {
 	s.count++
-	if len(s.memory) < inMemory || s.err != nil {
-		s.put(c.ID, int64(len(s.memory)))
-		s.memory = append(s.memory, c)
+	if s.in == nil && len(s.memory) < inMemory {
+		s.keep(c)
 		return
 	}
+	if s.in == nil {
+		s.in = make(chan *Connection, spillQueue)
+		s.done = make(chan struct{})
+		go s.spillAll()
+	}
+	s.in <- c
+}
+
+// spillQueue bounds how many connections wait to be written.
+const spillQueue = 64
+
+// spillAll writes what Add hands over: encoding takes longer than following
+// packets, and has a processor of its own where there is one. Until it ends,
+// everything but count, in and done is its own.
+func (s *Store) spillAll() {
+	defer close(s.done)
+	for c := range s.in {
+		if s.err == nil {
+			s.err = s.write(c)
+		}
+		if s.err != nil {
+			// Nothing is lost: what does not fit on the disk stays in memory.
+			s.keep(c)
+		}
+	}
+}
+
+// settle waits until everything that was added is in its place.
+func (s *Store) settle() {
+	if s.in != nil {
+		close(s.in)
+		<-s.done
+		s.in = nil
+	}
+}
+
+func (s *Store) keep(c *Connection) {
+	s.put(c.ID, int64(len(s.memory)))
+	s.memory = append(s.memory, c)
+}
+
+func (s *Store) write(c *Connection) error {
 	b, err := json.Marshal(c)
-	if err == nil && s.file == nil {
-		s.file, err = spillFile()
-	}
-	if err == nil {
-		err = s.spill(c.ID, b)
-	}
 	if err != nil {
-		// Nothing is lost: what does not fit on the disk stays in memory.
-		s.err = err
-		s.put(c.ID, int64(len(s.memory)))
-		s.memory = append(s.memory, c)
+		return err
 	}
+	if s.file == nil {
+		if s.file, err = spillFile(); err != nil {
+			return err
+		}
+	}
+	return s.spill(c.ID, b)
 }
 
 // spillFile makes a temporary file that vanishes with the process wherever
@@ -125,6 +165,7 @@ type stored struct {
 
 func (s *Store) raw() iter.Seq2[stored, error] {
 	return func(yield func(stored, error) bool) {
+		s.settle()
 		window := &fileWindow{s: s}
 		for _, at := range s.where {
 			if at == absent {
@@ -188,6 +229,7 @@ func cutNewline(b []byte) []byte {
 
 // Close removes the temporary file, if there is one.
 func (s *Store) Close() error {
+	s.settle()
 	if s.file == nil {
 		return nil
 	}

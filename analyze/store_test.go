@@ -88,6 +88,7 @@ func TestStoreIsLossless(t *testing.T) {
 		want[c.ID] = c
 		s.Add(c)
 	}
+	s.settle()
 	if s.file == nil || s.err != nil || s.size == 0 || len(s.buf) == 0 {
 		t.Fatalf("the file is not in use: %v, %d bytes written, %d waiting, error %v", s.file != nil, s.size, len(s.buf), s.err)
 	}
@@ -181,6 +182,7 @@ func TestStoreWithoutDisk(t *testing.T) {
 	for i := range int64(n) {
 		s.Add(&Connection{ID: i})
 	}
+	s.settle()
 	if !errors.Is(s.err, fs.ErrNotExist) {
 		t.Fatalf("error %v: the disk was there", s.err)
 	}
@@ -210,6 +212,7 @@ func TestStoreDiskFails(t *testing.T) {
 		id++
 		want = append(want, c)
 		s.Add(c)
+		s.settle()
 	}
 	for s.size == 0 {
 		add()

@@ -84,7 +84,7 @@ type Batch struct {
 // Source yields packets in file order.
 type Source interface {
 	// Read fills b with the next packets, at least one unless it returns
-	// an error, at most a bounded amount (about 1 MiB). io.EOF comes after
+	// an error, at most a bounded amount (about half a MiB). io.EOF comes after
 	// the last packet; a *DamageError after the last packet before the
 	// damage. Packets and an error never come together.
 	Read(b *Batch) error

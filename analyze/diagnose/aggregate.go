@@ -1,9 +1,12 @@
 package diagnose
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"goproxytrace/analyze/decode"
+	"goproxytrace/analyze/goproxy"
 )
 
 // Bounds on what the Aggregator keeps. Hosts that never failed give way first.
@@ -26,14 +29,29 @@ type contact struct {
 	death  *Verdict
 	conn   int64
 	lookup int
-	// lossy is true where a finished connection was.
-	lossy bool
+	// notes are those of its connections without a death, seen what they rest
+	// on.
+	notes []string
+	seen  []Evidence
+	// pid is the owner recorded for its connections, zero where unknown.
+	pid uint32
+	// spoke is true where a ClientHello, or other data of the client, left.
+	spoke bool
+	// tried is the last packet of an attempt to connect, left the latest time
+	// at which the client closed one of its connections, open whether one was
+	// never closed, worked when data last came that the client was there for.
+	tried, left, worked int64
+	open                bool
 }
 
 type contactKey struct {
 	host string
 	addr decode.Addr
+	pid  uint32
 }
+
+// maxContactNotes bounds the evidence that one contact keeps for its notes.
+const maxContactNotes = 4
 
 // Aggregator gathers what the whole-capture verdict needs: a summary per host
 // and address, with one death each. The zero value is ready for use.
@@ -59,7 +77,7 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	if f.Conn.Loopback && rel < related && !v.Died() {
 		return
 	}
-	k := a.contact(contactKey{plainName(f.ServerName), f.Conn.ServerEnd().Addr}, f.Conn.Start.Time)
+	k := a.contact(contactKey{plainName(f.ServerName), f.Conn.ServerEnd().Addr, f.Conn.ProcessID}, f.Conn.Start.Time)
 	if k == nil {
 		return
 	}
@@ -68,14 +86,50 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	if v.Class == CaptureUnusable {
 		k.unusable++
 	}
-	for _, n := range v.Notes {
-		k.lossy = k.lossy || n == "lossy"
+	k.follow(&w)
+	if !v.Died() {
+		k.keep(v)
 	}
 	if w.server != nil && (w.shaken() || w.hello == nil && !w.expectsTLS()) && w.server.NewBytes > 0 {
 		k.delivered = max(k.delivered, w.server.LastNewData.Time)
 	}
 	if v.Died() {
 		k.died(v, id, -1)
+	}
+}
+
+// follow takes what tells whose a connection is.
+func (k *contact) follow(w *view) {
+	k.spoke = k.spoke || w.hello != nil || w.client != nil && w.client.DataPackets > 0
+	k.tried = max(k.tried, w.c.Last.Time)
+	k.open = k.open || w.open && w.established()
+	if w.left.Seen() && w.established() {
+		k.left = max(k.left, w.left.Time)
+	}
+	if w.server == nil || w.server.NewBytes == 0 {
+		return
+	}
+	at := w.server.LastNewData.Time
+	if w.left.Seen() && at > w.left.Time {
+		// A server's farewell comes after the client has left.
+		at = w.client.Progress.Time
+		if w.ss != nil && w.ss.Last[0].Frame != 0 {
+			at = w.ss.Last[0].Time
+		}
+		at = min(at, w.left.Time)
+	}
+	k.worked = max(k.worked, at)
+}
+
+// keep remembers the notes of a connection that did not die.
+func (k *contact) keep(v *Verdict) {
+	for _, n := range v.Notes {
+		if !slices.Contains(k.notes, n) {
+			k.notes = append(k.notes, n)
+		}
+	}
+	if len(v.Notes) > 0 && len(k.seen) < maxContactNotes {
+		k.seen = append(k.seen, v.Evidence...)
 	}
 }
 
@@ -90,7 +144,7 @@ func (a *Aggregator) contact(key contactKey, at int64) *contact {
 			a.omitted++
 			return nil
 		}
-		k = &contact{host: key.host, addr: key.addr, first: at, conn: -1, lookup: -1}
+		k = &contact{host: key.host, addr: key.addr, pid: key.pid, first: at, conn: -1, lookup: -1}
 		a.contacts[key] = k
 	}
 	k.first = min(k.first, at)
@@ -148,20 +202,8 @@ func gravity(v *Verdict) int {
 func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, subjectLookup int) {
 	least := a.least()
 	a.lookups(env)
-	var last *contact
-	fallback := false
-	for _, k := range a.contacts {
-		if k.death == nil || k.relevance < least || a.poisoned(k) {
-			continue
-		}
-		if a.madeGood(k, least) || k.death.idle && a.wentOn(k, least) {
-			fallback = fallback || !k.death.idle
-			continue
-		}
-		if last == nil || later(k, last) {
-			last = k
-		}
-	}
+	a.attribute(least)
+	last, fallback := a.last(least, nil)
 	switch {
 	case last != nil:
 		v, subjectConn, subjectLookup = *last.death, last.conn, last.lookup
@@ -170,16 +212,78 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	case !a.any(least):
 		return a.nothing(env, h), -1, -1
 	default:
-		v, subjectConn, subjectLookup = a.fine(least), -1, -1
+		v, subjectConn, subjectLookup = a.fine(least, nil), -1, -1
 	}
 	a.qualify(&v, env, h)
-	if v.Class == OK && fallback {
-		v.note("fallback")
-		if a.oneFamily(least) {
-			v.note("one-family-broken")
+	a.noteFallback(&v, least, fallback)
+	return v, subjectConn, subjectLookup
+}
+
+// ProcessVerdict is the verdict on what one process did.
+type ProcessVerdict struct {
+	PID     uint32
+	Verdict Verdict
+}
+
+// maxProcesses bounds how many processes get a verdict of their own.
+const maxProcesses = 64
+
+// Processes judges each process that owned a connection of the go command,
+// ordered by process number. It is to be called after Verdict.
+func (a *Aggregator) Processes(env *Env, h Health) (out []ProcessVerdict) {
+	least := a.least()
+	var pids []uint32
+	for _, k := range a.contacts {
+		if k.pid != 0 && k.relevance >= least && !slices.Contains(pids, k.pid) && len(pids) < maxContacts {
+			pids = append(pids, k.pid)
 		}
 	}
-	return v, subjectConn, subjectLookup
+	slices.Sort(pids)
+	for _, pid := range pids[:min(len(pids), maxProcesses)] {
+		own := func(k *contact) bool { return k.pid == pid }
+		last, fallback := a.last(least, own)
+		var v Verdict
+		if last != nil {
+			v = *last.death
+		} else {
+			v = a.fine(least, own)
+		}
+		a.qualify(&v, env, h)
+		if v.Class == OK && fallback {
+			v.note("fallback")
+		}
+		out = append(out, ProcessVerdict{pid, v})
+	}
+	return out
+}
+
+// last returns the contact whose death explains the failure, nil for none, of
+// those that are own (nil for all). fallback is true where a death was made
+// good.
+func (a *Aggregator) last(least relevance, own func(*contact) bool) (last *contact, fallback bool) {
+	for _, k := range a.contacts {
+		if k.death == nil || k.relevance < least || own != nil && !own(k) || a.poisoned(k) || a.foreign(k) {
+			continue
+		}
+		if a.madeGood(k, least) || k.death.idle && a.wentOn(k, least, quietFinding) || k.death.resumable && a.wentOn(k, least, 0) {
+			fallback = fallback || !k.death.idle && !k.death.resumable
+			continue
+		}
+		if last == nil || later(k, last) {
+			last = k
+		}
+	}
+	return last, fallback
+}
+
+func (a *Aggregator) noteFallback(v *Verdict, least relevance, fallback bool) {
+	if v.Class != OK || !fallback {
+		return
+	}
+	v.note("fallback")
+	if a.oneFamily(least) {
+		v.note("one-family-broken")
+	}
 }
 
 // least returns the relevance from which on traffic counts: that of the go
@@ -228,25 +332,40 @@ func later(k, l *contact) bool {
 // k's first failure and still delivered data after its last one.
 func (a *Aggregator) madeGood(k *contact, least relevance) bool {
 	for _, o := range a.contacts {
-		if o == k || o.relevance < least || o.delivered == 0 || o.host != k.host && checksumHost(o.host) && !checksumHost(k.host) {
+		if o == k || !k.mayExcuse(o) || o.relevance < least || o.delivered == 0 || o.host != k.host && checksumHost(o.host) && !checksumHost(k.host) {
 			continue
 		}
-		if o.first > k.firstFailed && o.delivered > k.lastFatal {
+		if o.first > k.firstFailed && o.delivered > k.lastFatal || raced(k, o) {
 			return true
 		}
 	}
 	return false
 }
 
+// raced reports whether k lost a race of address families (RFC 8305): the
+// same name delivered over the other one, so that what came of k's attempt to
+// connect did not matter, be it early or late.
+func raced(k, o *contact) bool {
+	return k.host != "" && k.host == o.host && isV4(k.addr) != isV4(o.addr) && k.addr != decode.Addr{} && !k.spoke && k.conn >= 0 &&
+		k.death.Stage == StageConnect && o.delivered > 0 && (o.death == nil || o.delivered > o.lastFatal)
+}
+
+// mayExcuse reports whether what o delivered can have been for k's process. A
+// go command that turns to version control leaves that to a child process.
+func (k *contact) mayExcuse(o *contact) bool {
+	return k.pid == 0 || o.pid == 0 || k.pid == o.pid || goproxy.SourceHost(o.host)
+}
+
 // checksumHost reports whether host is a checksum database: it answers other
 // questions than a module proxy and cannot stand in for one.
 func checksumHost(host string) bool { return strings.HasPrefix(host, "sum.") }
 
-// wentOn reports whether data still came, anywhere, well after k's connection
-// went quiet: the go command was at work and had nothing to ask there.
-func (a *Aggregator) wentOn(k *contact, least relevance) bool {
+// wentOn reports whether data still came to the same process, anywhere, more
+// than margin after k's connection went quiet: the go command was at work and
+// had nothing to ask there.
+func (a *Aggregator) wentOn(k *contact, least relevance, margin int64) bool {
 	for _, o := range a.contacts {
-		if o.relevance >= least && o.delivered > k.death.failed+quietFinding {
+		if o.relevance >= least && (k.pid == 0 || o.pid == 0 || k.pid == o.pid) && o.delivered > k.death.failed+margin {
 			return true
 		}
 	}
@@ -261,7 +380,7 @@ func (a *Aggregator) oneFamily(least relevance) bool {
 			continue
 		}
 		for _, o := range a.contacts {
-			if o.host == k.host && o.delivered > k.lastFatal && isV4(o.addr) != isV4(k.addr) {
+			if o.host == k.host && isV4(o.addr) != isV4(k.addr) && (o.delivered > k.lastFatal || raced(k, o)) {
 				return true
 			}
 		}
@@ -274,23 +393,39 @@ func isV4(a decode.Addr) bool {
 	return [12]byte(a[:12]) == [12]byte(v4[:12])
 }
 
-// fine is the verdict where nothing died.
-func (a *Aggregator) fine(least relevance) Verdict {
+// fine is the verdict where nothing died, over the contacts that are own (nil
+// for all).
+func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 	var n int64
 	for r := least; r <= target; r++ {
 		n += a.seen[r]
 	}
-	v := newVerdict(OK, Proven, nil, Num("connections", n))
-	connections, unusable, lossy := 0, 0, false
+	connections, unusable := 0, 0
+	var noted []*contact
 	for _, k := range a.contacts {
-		if k.relevance >= least {
-			connections += k.connections
-			unusable += k.unusable
-			lossy = lossy || k.lossy
+		if k.relevance < least || own != nil && !own(k) {
+			continue
+		}
+		connections += k.connections
+		unusable += k.unusable
+		if len(k.notes) > 0 {
+			noted = append(noted, k)
 		}
 	}
-	if lossy {
-		v.note("lossy")
+	if own != nil {
+		n = int64(connections)
+	}
+	v := newVerdict(OK, Proven, nil, Num("connections", n))
+	slices.SortFunc(noted, func(k, o *contact) int {
+		return cmp.Or(cmp.Compare(k.first, o.first), cmp.Compare(k.host, o.host), slices.Compare(k.addr[:], o.addr[:]))
+	})
+	for _, k := range noted {
+		for _, id := range k.notes {
+			v.note(id)
+		}
+		if len(v.Evidence) < maxContactNotes {
+			v.Evidence = append(v.Evidence, k.seen...)
+		}
 	}
 	switch {
 	case connections == 0:

@@ -31,6 +31,7 @@ func Connection(f *Flow) Verdict {
 	w := views.Get().(*view)
 	w.init(f)
 	v := w.judge()
+	w.noteBlind(&v)
 	*w = view{}
 	views.Put(w)
 	return v
@@ -51,7 +52,8 @@ func (w *view) judge() Verdict {
 	if r := f.Request; r != nil && r.Method == "CONNECT" && !w.tunnelled() {
 		return w.first(proxyRules)
 	}
-	if !w.expectsTLS() || w.hello == nil && w.client.DataPackets > 0 && !w.shaken() {
+	waits := w.inTunnel() && w.client.LastNewData.Time <= w.f.ResponseAt.Time
+	if !w.expectsTLS() || w.hello == nil && w.client.DataPackets > 0 && !w.shaken() && !waits {
 		return w.ok() // another protocol, whose ways to end are its own
 	}
 	if !w.shaken() {
@@ -99,7 +101,7 @@ func (w *view) ok() Verdict {
 			packets += h.DataPackets
 		}
 	}
-	if again >= lossyLeast && again*100 >= packets*lossyPercent {
+	if again >= lossyLeast && again*100 >= packets*lossyPercent && len(w.ignored) == 0 {
 		v.Notes = notesLossy
 	}
 	return v

@@ -65,6 +65,10 @@ const (
 	// (Weaver, Sommer, Paxson, NDSS 2009).
 	resetBurst = 2 * second
 
+	// windowSlack is added to twice a window before a reset counts as beside
+	// it: the largest window without scaling (RFC 7323, section 2.2).
+	windowSlack = 65535
+
 	// lateData is how many bytes after the client's close show that it
 	// left in the middle of an answer. A server's own farewell (GOAWAY,
 	// close_notify, session tickets) stays below.
@@ -79,6 +83,9 @@ const (
 	// comes in the middle of an answer; later it is an idle connection
 	// that the server tidied up.
 	midBody = 1 * second
+	// readerCloses is how long a client takes at most to close a connection
+	// whose answer it has read to the end, and that is not to be used again.
+	readerCloses = 20 * millisecond
 	// lossyPercent and lossyLeast say from how many repeated segments on a
 	// finished connection is noted as lossy.
 	lossyPercent = 1
@@ -92,6 +99,10 @@ const (
 	// alone: 4 bytes of header and the hash.
 	finishedRecord    = 53
 	finishedRecord384 = 69
+	// preambleMessages is how many messages a client sends in TLS 1.3 before
+	// its first HTTP/2 request: Finished, and the connection preface with its
+	// SETTINGS (RFC 9113, section 3.4).
+	preambleMessages = 2
 	// recordOverhead13 is what TLS 1.3 adds to the content of a record.
 	recordOverhead13 = 17
 )

@@ -19,7 +19,7 @@ func handshakeReset(w *view) (Verdict, bool) {
 	case w.f.TLS != nil && w.f.TLS.ServerHello != nil:
 		v.evidence("reset.in-handshake", frames(tcpflow.Point(w.f.TLS.ServerHello.Place), r.Point), Num("ttl", int64(r.TTL)))
 	default:
-		v.evidence("reset.after-clienthello", frames(w.client.FirstData, r.Point), Dur("delay", max(r.Time-w.client.FirstData.Time, 0)), Num("ttl", int64(r.TTL)))
+		v.evidence("reset.after-clienthello", frames(w.spokeAt(), r.Point), Dur("delay", max(r.Time-w.spokeAt().Time, 0)), Num("ttl", int64(r.TTL)))
 	}
 	w.provenance(&v, r)
 	return v, true
@@ -34,9 +34,9 @@ func handshakeClosed(w *view) (Verdict, bool) {
 	}
 	v := w.verdict(TLSClosed, Proven, beyond, fin.Time)
 	if w.answered() {
-		v.evidence("close.in-handshake", frames(w.client.FirstData, fin), Bytes("bytes", int64(w.server.NewBytes)))
+		v.evidence("close.in-handshake", frames(w.spokeAt(), fin), Bytes("bytes", int64(w.server.NewBytes)))
 	} else {
-		v.evidence("close.without-answer", frames(w.client.FirstData, fin))
+		v.evidence("close.without-answer", frames(w.spokeAt(), fin))
 	}
 	return v, true
 }
@@ -44,10 +44,15 @@ func handshakeClosed(w *view) (Verdict, bool) {
 // clientHelloNotSent finds a connection that was made and never used (L4).
 // Its innocent look-alike is the spare connection that Go drops at once.
 func clientHelloNotSent(w *view) (Verdict, bool) {
-	if w.client.DataPackets > 0 || w.server.FIN.Seen() || w.answered() {
+	since := w.c.HandshakeACK
+	if w.inTunnel() && w.hello == nil && w.client.LastNewData.Time <= w.f.ResponseAt.Time {
+		since = w.f.ResponseAt
+	} else if w.client.DataPackets > 0 {
 		return Verdict{}, false
 	}
-	since := w.c.HandshakeACK
+	if w.server.FIN.Seen() || w.answered() {
+		return Verdict{}, false
+	}
 	d := w.until - since.Time
 	if d < quietFinding {
 		return Verdict{}, false
@@ -68,11 +73,11 @@ func handshakeAbandoned(w *view) (Verdict, bool) {
 	if w.client.DataPackets == 0 || !w.left.Seen() {
 		return Verdict{}, false
 	}
-	if d := w.left.Time - w.client.FirstData.Time; d < giveUp || d >= quietFinding {
+	if d := w.left.Time - w.spokeAt().Time; d < giveUp || d >= quietFinding {
 		return Verdict{}, false
 	}
 	v := w.verdict(ClientAborted, Consistent, inClient, w.left.Time)
 	v.Stage = StageTLS
-	v.evidence("client.left-waiting", frames(w.client.FirstData, w.left), Dur("waited", w.left.Time-w.client.FirstData.Time))
+	v.evidence("client.left-waiting", frames(w.spokeAt(), w.left), Dur("waited", w.left.Time-w.spokeAt().Time))
 	return v, true
 }

@@ -23,7 +23,13 @@ func clientHelloLost(w *view) (Verdict, bool) {
 	d := last - at.Time
 	n := w.client.ResendCount
 	toolarge := w.tooLarge()
-	if toolarge == nil && (n < repeats || d < repeatsSpan) {
+	few := n < repeats
+	if few && int32(acked-start) <= 0 {
+		// With nothing acknowledged each resent part tells the same; a slow
+		// timer has sent few of them by now.
+		n = max(n, w.client.Retransmissions+w.client.FastRetransmissions+w.client.OutOfOrder)
+	}
+	if toolarge == nil && (n == 0 || n < repeats && d < quietFinding || d < repeatsSpan) {
 		return Verdict{}, false
 	}
 	if toolarge != nil && d < repeatsSpan && !w.left.Seen() {
@@ -32,7 +38,7 @@ func clientHelloLost(w *view) (Verdict, bool) {
 	s := w.server
 	sacked := s.SACKAt.Seen() && int32(s.SACKLeft-acked) > 0
 	class, level := TLSClientHelloLost, Suggested
-	if d < quietFinding {
+	if d < quietFinding || few {
 		level = Consistent
 	}
 	switch {
@@ -119,15 +125,23 @@ func noServerHello(w *view) (Verdict, bool) {
 	if w.client.DataPackets == 0 || w.answered() || w.f.TLS != nil && w.f.TLS.ServerHello != nil {
 		return Verdict{}, false
 	}
-	since := w.client.FirstData
+	since := w.spokeAt()
 	level, ok := w.silence(since.Time)
 	if !ok {
 		return Verdict{}, false
 	}
+	if w.hello != nil {
+		if _, end := w.helloSpan(); int32(w.acknowledged()-end) < 0 {
+			// Neither acknowledged nor sent again: packets are missing here.
+			return w.unusable([]string{"skip.capture-missed"}), true
+		}
+	}
 	// Also where the far end's TCP is alive a box may hold back its answer.
 	v := w.verdict(TLSNoServerHello, level, beyond, w.until)
 	v.failed = since.Time
-	v.evidence("clienthello.acknowledged", frames(since, w.server.Progress))
+	if int32(w.acknowledged()-w.client.SentEnd()) >= 0 || w.hello != nil && w.helloAcknowledged() {
+		v.evidence("clienthello.acknowledged", frames(since, w.server.Progress))
+	}
 	w.silenceEvidence(&v, since)
 	w.finTest(&v)
 	if w.server.SentEnd() > 1 {

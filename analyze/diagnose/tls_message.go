@@ -126,7 +126,7 @@ func certificateRejected(w *view) (Verdict, bool) {
 		w.certificates(&v)
 		return v, true
 	}
-	if !w.tls13() || len(w.cs.First) == 0 || w.cs.First[0].Length != refusalRecord {
+	if !w.refused() {
 		return Verdict{}, false
 	}
 	at := tcpflow.Point(w.cs.First[0].Place)

@@ -53,11 +53,14 @@ func (w *view) due() bool {
 	return w.ss != nil && w.ss.Open.Frame != 0 || w.asked()
 }
 
-// asked reports whether the client's latest record looks like a request that
-// the server has not answered by a single record.
+// asked reports whether the client's latest message is a request that the
+// server has not answered.
 func (w *view) asked() bool {
 	if w.cs == nil || w.ss == nil {
 		return false
+	}
+	if w.askedBeside() {
+		return true
 	}
 	last := w.cs.Last[1]
 	if last.Frame == 0 || w.server.LastNewData.Time > last.Time {
@@ -67,16 +70,54 @@ func (w *view) asked() bool {
 		if w.cs.Encrypted < 2 {
 			return false // the Finished message
 		}
-		return !control(int(last.Length) - recordOverhead13)
+		return !tlswire.IsControl(int(last.Length) - recordOverhead13)
 	}
-	return last.Type == 23 && !control(int(last.Length)-24)
+	return last.Type == 23 && !tlswire.IsControl(int(last.Length)-24)
 }
 
-// control reports whether n bytes are one or two HTTP/2 control frames
-// (SETTINGS acknowledgement 9, WINDOW_UPDATE and RST_STREAM 13, PING 17;
-// RFC 9113, section 6), or an alert.
-func control(n int) bool {
-	return n <= 2 || n == 9 || n == 13 || n == 17 || n == 26
+// askedBeside reports whether control frames alone went on beside a request
+// without an answer: in HTTP/2 the server's SETTINGS come after the client has
+// asked already, and the client acknowledges them.
+func (w *view) askedBeside() bool {
+	if !w.tls13() || w.cs.Messages < preambleMessages+1 {
+		return false
+	}
+	settings := w.settings()
+	asked, answered := w.cs.LastMessage.Place, w.ss.LastMessage
+	if answered.Time <= asked.Time {
+		// Without SETTINGS of the server this may be any protocol.
+		return settings.Frame != 0 && w.ss.Open.Frame == 0
+	}
+	return settings.Frame != 0 && answered == settings && w.ss.Open.Frame == 0
+}
+
+// settings returns the server's first record behind the client's Finished
+// where it has the size of HTTP/2 SETTINGS, be it with a WINDOW_UPDATE behind
+// it: 9 bytes and 6 for each of at most eight settings, and 13. The zero Record
+// where it has not.
+func (w *view) settings() tlswire.Record {
+	if len(w.cs.First) == 0 {
+		return tlswire.Record{}
+	}
+	for _, r := range w.ss.First {
+		if r.Time < w.cs.First[0].Time {
+			continue
+		}
+		n := int(r.Length) - recordOverhead13 - 9
+		if n >= 0 && n <= 48+13 && (n%6 == 0 || n >= 13 && (n-13)%6 == 0) {
+			return r
+		}
+		break
+	}
+	return tlswire.Record{}
+}
+
+// requestAt returns where the client's latest request ended.
+func (w *view) requestAt() tcpflow.Point {
+	if w.tls13() && w.cs.Messages > 1 && w.askedBeside() {
+		return tcpflow.Point(w.cs.LastMessage.Place)
+	}
+	return tcpflow.Point(w.cs.Last[1].Place)
 }
 
 // started reports whether the server sent more after the handshake than
@@ -188,10 +229,27 @@ func truncated(w *view) (Verdict, bool) {
 		return v, true
 	case w.asked():
 		v := w.verdict(TransferTruncated, Suggested, beyond, fin.Time, w.received())
-		v.evidence("close.before-answer", frames(tcpflow.Point(w.cs.Last[1].Place), fin))
+		v.evidence("close.before-answer", frames(w.requestAt(), fin))
+		return v, true
+	case w.cutShort(fin):
+		v := w.verdict(TransferTruncated, Consistent, beyond, fin.Time, w.received())
+		v.resumable = true
+		v.evidence("close.without-notify", frames(w.server.LastNewData, fin), Dur("after", fin.Time-w.server.LastNewData.Time))
 		return v, true
 	}
 	return Verdict{}, false
+}
+
+// cutShort reports whether the server closed behind a large answer without
+// close_notify, at a time when the client was still reading: soon after data,
+// so that it is no idle connection, and not at once, so that a client that
+// knew the answer to be complete would have closed first.
+func (w *view) cutShort(fin tcpflow.Point) bool {
+	if w.ss == nil || w.cs == nil || w.ss.Missing > 0 || w.ss.Open.Frame != 0 || w.farewell(fin.Time) || !w.started() {
+		return false
+	}
+	since := fin.Time - w.server.LastNewData.Time
+	return since >= readerCloses && since <= midBody && w.server.NewBytes >= lateData
 }
 
 // httpNoResponse finds a request without a first byte of an answer (T1, T2).
@@ -202,7 +260,7 @@ func httpNoResponse(w *view) (Verdict, bool) {
 	if w.cs == nil || w.tls13() && w.cs.Encrypted < 2 || !w.tls13() && w.cs.AppRecords == 0 {
 		return Verdict{}, false // no request left yet: an idle spare
 	}
-	since := tcpflow.Point(w.cs.Last[1].Place)
+	since := w.requestAt()
 	if !since.Seen() {
 		since = w.client.LastNewData
 	}
@@ -219,7 +277,7 @@ func httpNoResponse(w *view) (Verdict, bool) {
 	if v.idle {
 		v.Level = Consistent
 	}
-	v.evidence("request.acknowledged", frames(tcpflow.Point(w.cs.Last[1].Place), w.server.Progress))
+	v.evidence("request.acknowledged", frames(w.requestAt(), w.server.Progress))
 	w.silenceEvidence(&v, since)
 	return v, true
 }
@@ -263,7 +321,7 @@ func clientLeft(w *view) (Verdict, bool) {
 	}
 	late := w.server.LateBytes
 	inRecord := w.ss != nil && w.ss.Open.Frame != 0 && w.ss.Missing == 0 && w.f.TLS.Role(int(w.sd)) == tlswire.RoleServer
-	waited := w.asked() && w.left.Time-w.cs.Last[1].Time >= giveUp
+	waited := w.asked() && w.left.Time-w.requestAt().Time >= giveUp
 	if late < lateData && !inRecord && !waited {
 		return Verdict{}, false
 	}
@@ -276,7 +334,7 @@ func clientLeft(w *view) (Verdict, bool) {
 		v.evidence("client.left-in-record", frames(w.left, tcpflow.Point(w.ss.Open.Place)), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))
 	default:
 		v.Level = Consistent
-		v.evidence("client.left-waiting", frames(tcpflow.Point(w.cs.Last[1].Place), w.left), Dur("waited", w.left.Time-w.cs.Last[1].Time))
+		v.evidence("client.left-waiting", frames(w.requestAt(), w.left), Dur("waited", w.left.Time-w.requestAt().Time))
 	}
 	return v, true
 }

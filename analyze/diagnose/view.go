@@ -21,6 +21,10 @@ type view struct {
 	// serverReset is the server's first reset before the client closed,
 	// localReset the first that came over the loopback interface.
 	serverReset, localReset *tcpflow.Mark
+	// ignored are the frames of the server's resets that the client had no use
+	// for, farthest how many bytes the worst lay beside the client's window.
+	ignored  []int64
+	farthest int64
 	// left is where the client gave up: its first FIN or reset.
 	left tcpflow.Point
 	// until is the time up to which the connection was observed: where the
@@ -64,12 +68,18 @@ func (w *view) init(f *Flow) {
 		if r.Time < c.HandshakeACK.Time {
 			continue // the client had no use for it: the connection came about
 		}
-		if r.Dir == w.sd && !w.isLocal(r.Loopback) && (!w.left.Seen() || r.Time < w.left.Time) {
+		if r.Dir != w.sd || w.isLocal(r.Loopback) || w.serverReset != nil {
+			continue
+		}
+		if w.blind(r) {
+			w.ignored = append(w.ignored, r.Frame)
+			continue
+		}
+		if !w.left.Seen() || r.Time < w.left.Time {
 			w.serverReset = r
-			break
 		}
 	}
-	w.open = len(c.Resets) == 0 && !w.finOf(w.client).Seen() && !w.finOf(w.server).Seen()
+	w.open = len(c.Resets) == len(w.ignored) && !w.finOf(w.client).Seen() && !w.finOf(w.server).Seen()
 	w.until = c.Last.Time
 	if w.open && w.env.Final && w.env.End > w.until {
 		w.until = w.env.End
@@ -140,7 +150,9 @@ func (w *view) expectsTLS() bool {
 }
 
 // tls13 reports whether TLS 1.3 was negotiated.
-func (w *view) tls13() bool { return w.f.TLS != nil && w.f.TLS.Version == 0x0304 }
+func (w *view) tls13() bool {
+	return w.f.TLS != nil && (w.f.TLS.Version == 0x0304 || w.cutVersion13())
+}
 
 // shaken reports whether the TLS handshake is complete on the client's side:
 // it answered the server's flight with more than a refusal.
@@ -154,13 +166,36 @@ func (w *view) shaken() bool {
 		return w.cs.AppRecords > 0 && w.ss.AppRecords > 0 && w.ss.AppBytes > controlBytes
 	}
 	if w.tls13() {
-		return len(w.cs.First) > 0 && w.cs.First[0].Length != refusalRecord
+		return w.finished13()
 	}
 	return w.cs.ChangeCipherSpec.Frame != 0 && w.ss.ChangeCipherSpec.Frame != 0 || w.cs.AppRecords > 0
 }
 
-// answered reports whether the server sent any payload.
-func (w *view) answered() bool { return w.server != nil && w.server.DataPackets > 0 }
+// answered reports whether the server sent any payload; in a tunnel, anything
+// behind the proxy's answer.
+func (w *view) answered() bool {
+	if w.server == nil || w.server.DataPackets == 0 {
+		return false
+	}
+	if !w.inTunnel() {
+		return true
+	}
+	return w.ss != nil && (w.ss.Records > 0 || w.ss.Unread > 0) || w.hello != nil && w.server.LastNewData.Time > w.hello.First.Time
+}
+
+// inTunnel reports whether a proxy granted the tunnel that this connection is.
+func (w *view) inTunnel() bool {
+	return w.f.Request != nil && w.f.Request.Method == "CONNECT" && w.f.Response != nil && w.f.Response.Status/100 == 2
+}
+
+// spokeAt is where the client began to speak to the server itself: its
+// ClientHello, or its first payload.
+func (w *view) spokeAt() tcpflow.Point {
+	if w.hello != nil && w.hello.First.Frame != 0 {
+		return tcpflow.Point(w.hello.First)
+	}
+	return w.client.FirstData
+}
 
 // acknowledged returns up to where the server acknowledged the client's
 // bytes, relative to the client's initial sequence number.

@@ -4,9 +4,15 @@ package tlswire
 // content type and 16 of tag (RFC 8446, section 5.2).
 const overhead13 = 17
 
-// IsControl reports whether n bytes of content are an alert, or one or two
-// HTTP/2 control frames: an acknowledgement of SETTINGS (9), WINDOW_UPDATE or
-// RST_STREAM (13), PING (17), two of them (26; RFC 9113, section 6).
+// IsControl reports whether n bytes of content may be an alert, or a few HTTP/2
+// control frames: acknowledgements of SETTINGS (9), WINDOW_UPDATE or RST_STREAM
+// (13), PING (17; RFC 9113, section 6). Of the sums those are taken that a
+// sender is likely to write at once: up to five of 13, one of the others with up
+// to four of them (one for PING), two of the others.
 func IsControl(n int) bool {
-	return n <= 2 || n == 9 || n == 13 || n == 17 || n == 26
+	switch n {
+	case 9, 18, 22, 35, 48, 61, 13, 26, 39, 52, 65, 17, 30, 34:
+		return true
+	}
+	return n <= 2
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	// chunkSize is how much of the stream one batch holds as a rule.
-	chunkSize = 1 << 20
+	chunkSize = 1 << 19
 	// maxRecord bounds the bytes of a record or block that has to be held
 	// in memory as a whole.
 	maxRecord = 16 << 20

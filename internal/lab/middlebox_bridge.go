@@ -118,10 +118,6 @@ func (b *Box) inject(frame []byte, up bool, after time.Duration) {
 }
 
 func (b *Box) push(frame []byte, up bool, after time.Duration) {
-	if after <= 0 && len(b.queue) == 0 {
-		b.send(frame, up)
-		return
-	}
 	b.order++
 	heap.Push(&b.queue, queued{time.Now().Add(after), b.order, frame, up})
 	select {

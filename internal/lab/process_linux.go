@@ -44,13 +44,16 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// stop ends the process, politely first.
+// stop ends the process, politely first: the signal comes again every other
+// second, since a program on a busy machine may miss one as it begins to wait.
 func (p *process) stop(s syscall.Signal) error {
-	p.signal(s)
-	select {
-	case <-p.done:
-		return nil
-	case <-time.After(5 * time.Second):
+	for range 7 {
+		p.signal(s)
+		select {
+		case <-p.done:
+			return nil
+		case <-time.After(2 * time.Second):
+		}
 	}
 	p.signal(syscall.SIGKILL)
 	<-p.done

@@ -19,7 +19,8 @@ func clientScenarios() []Scenario {
 		},
 		{
 			Name: "client-interrupted-http1", About: "the same over HTTP/1.1, offloads off",
-			Truth: aborted, Quick: true, End: Fails, Modules: large(), Path: Path{Plain: true, Box: slow.Box},
+			Truth: aborted, Quick: true, End: Fails, Modules: []Module{{"example.net/alpha", 150_000}},
+			Path:  Path{Plain: true, Box: []Maker{Shape(60_000, 300_000, Down)}},
 			Proxy: Site{HTTP1: true, Body: func(_ context.Context, l *Lab, _ *net.TCPConn) { l.Interrupt() }},
 		},
 		{
