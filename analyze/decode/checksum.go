@@ -8,6 +8,29 @@ import "encoding/binary"
 // the field holds just the pseudo header's sum, which is what a stack leaves
 // for the network card to complete (checksum offload).
 func (s *Segment) ChecksumValid() (ok, known bool) {
+	switch s.checksum() {
+	case checksumRight:
+		return true, true
+	case checksumWrong:
+		return false, true
+	}
+	return false, false
+}
+
+// ChecksumUnfilled reports whether the field holds just the pseudo header's
+// sum: the network card, which is yet to see the segment, completes it.
+func (s *Segment) ChecksumUnfilled() bool { return s.checksum() == checksumUnfilled }
+
+type checksumState uint8
+
+const (
+	checksumUnknown checksumState = iota
+	checksumRight
+	checksumWrong
+	checksumUnfilled
+)
+
+func (s *Segment) checksum() checksumState {
 	var proto uint8
 	var length int
 	var at int
@@ -17,14 +40,14 @@ func (s *Segment) ChecksumValid() (ok, known bool) {
 	case ProtoUDP:
 		proto, length, at = protoUDP, 8+int(s.Len), 6
 	default:
-		return false, false
+		return checksumUnknown
 	}
 	if s.Fragment || s.Short || length < at+2 || length != len(s.Transport) || s.IPVersion == 0 {
-		return false, false
+		return checksumUnknown
 	}
 	field := be16(s.Transport[at:])
 	if proto == protoUDP && field == 0 {
-		return false, false
+		return checksumUnknown
 	}
 	src, dst := s.Src[:], s.Dst[:]
 	if s.IPVersion == 4 {
@@ -34,12 +57,12 @@ func (s *Segment) ChecksumValid() (ok, known bool) {
 	pseudo = sum16(dst, pseudo)
 	pseudo += uint64(proto) + uint64(length)
 	if fold(sum16(s.Transport, pseudo)) == 0xffff {
-		return true, true
+		return checksumRight
 	}
 	if field == fold(pseudo) {
-		return false, false
+		return checksumUnfilled
 	}
-	return false, true
+	return checksumWrong
 }
 
 // sum16 adds the big-endian 16-bit words of b to sum.

@@ -178,6 +178,7 @@ func (d *Decoder) sll(v view) {
 		d.cut(hdrSLL)
 		return
 	}
+	d.packetType(be16(v.b))
 	d.cooked(be16(v.b[2:]), be16(v.b[14:]), v.skip(16))
 }
 
@@ -186,7 +187,21 @@ func (d *Decoder) sll2(v view) {
 		d.cut(hdrSLL2)
 		return
 	}
+	d.packetType(uint16(v.b[10]))
 	d.cooked(be16(v.b[8:]), be16(v.b), v.skip(20))
+}
+
+// packetType takes the direction from a cooked header's packet type: 4 was
+// sent by the capturing host, 0 to 3 came in. The record's own word stands
+// where it has one.
+func (d *Decoder) packetType(t uint16) {
+	switch {
+	case capture.Direction(d.direction) != capture.DirectionUnknown:
+	case t == 4:
+		d.direction = uint8(capture.Outbound)
+	case t < 4:
+		d.direction = uint8(capture.Inbound)
+	}
 }
 
 // Hardware types (Linux if_arp.h) whose frames are laid out differently.

@@ -53,7 +53,8 @@ type Segment struct {
 	// Layer counts the transport layers of one frame from 0, outermost
 	// first (tunnels).
 	Layer uint8
-	// Direction is the packet's recorded direction (capture.Direction).
+	// Direction is the packet's recorded direction (capture.Direction), or
+	// that of a cooked link header.
 	Direction    uint8
 	DontFragment bool
 	// Loopback is true where the packet is known to come from a loopback

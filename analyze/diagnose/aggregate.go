@@ -42,6 +42,13 @@ type contact struct {
 	// never closed, worked when data last came that the client was there for.
 	tried, left, worked int64
 	open                bool
+	// shape is the first hello's, cutHello true where that was cut short of
+	// what tells its program.
+	shape    int64
+	cutHello bool
+	// weak is true where a connection without a death is not known to have
+	// ended well.
+	weak bool
 }
 
 type contactKey struct {
@@ -90,10 +97,14 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	if !v.Died() {
 		k.keep(v)
 	}
-	if w.server != nil && (w.shaken() || w.hello == nil && !w.expectsTLS()) && w.server.NewBytes > 0 {
+	k.weak = k.weak || v.settled || v.Class == OK && v.Level != Proven && (w.open || w.established())
+	if k.shape == 0 && w.hello != nil {
+		k.shape, k.cutHello = w.shape(), w.cutHello()
+	}
+	if w.delivered() {
 		k.delivered = max(k.delivered, w.server.LastNewData.Time)
 	}
-	if v.Died() {
+	if v.Died() && !v.settled {
 		k.died(v, id, -1)
 	}
 }
@@ -202,6 +213,7 @@ func gravity(v *Verdict) int {
 func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, subjectLookup int) {
 	least := a.least()
 	a.lookups(env)
+	a.sameShape(least)
 	a.attribute(least)
 	last, fallback := a.last(least, nil)
 	switch {
@@ -400,7 +412,7 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 	for r := least; r <= target; r++ {
 		n += a.seen[r]
 	}
-	connections, unusable := 0, 0
+	connections, unusable, weak := 0, 0, false
 	var noted []*contact
 	for _, k := range a.contacts {
 		if k.relevance < least || own != nil && !own(k) {
@@ -408,6 +420,7 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 		}
 		connections += k.connections
 		unusable += k.unusable
+		weak = weak || k.weak
 		if len(k.notes) > 0 {
 			noted = append(noted, k)
 		}
@@ -430,6 +443,8 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 	switch {
 	case connections == 0:
 		v.Level = Consistent // lookups alone: what followed is not here
+	case weak:
+		v.Level = Consistent
 	case connections == unusable:
 		v = newVerdict(CaptureUnusable, None, nil, Num("connections", n))
 		v.skip("skip.not-judged")
@@ -444,6 +459,12 @@ func (a *Aggregator) nothing(env *Env, h Health) Verdict {
 		v.skip("skip.capture-dropped")
 		return v
 	}
+	if env.Damaged {
+		// What the file lacks may have been there.
+		v := newVerdict(CaptureUnusable, None, nil, Num("connections", 0))
+		v.skip("skip.not-judged")
+		return v
+	}
 	v := newVerdict(NoTraffic, None, nil)
 	v.evidence("capture.segments", nil, Num("count", h.Segments))
 	return v
@@ -452,6 +473,9 @@ func (a *Aggregator) nothing(env *Env, h Health) Verdict {
 // qualify applies what the capture's health says to the verdict on the whole.
 func (a *Aggregator) qualify(v *Verdict, env *Env, h Health) {
 	if !v.Died() {
+		if v.Class == OK && env.Damaged {
+			v.Level = Consistent
+		}
 		if h.LateStart > 0 {
 			v.skip("skip.started-before-capture")
 		}

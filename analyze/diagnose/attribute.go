@@ -30,7 +30,6 @@ func (a *Aggregator) goCommand(least relevance) (w worker) {
 // command had been at work elsewhere, nothing more came there once it had
 // failed, and the go command ended at once, or was still waiting.
 func (a *Aggregator) attribute(least relevance) {
-	a.nameLookups()
 	if a.seen[target] == 0 {
 		return
 	}

@@ -33,11 +33,7 @@ func connectAnswerIgnored(w *view) (Verdict, bool) {
 	if s.SYNs < synackRepeats || c.LastSYN.Time <= s.SYN.Time || s.BadChecksums > 0 || s.HighAck != 1 {
 		return Verdict{}, false
 	}
-	level, places := Proven, inHost
-	if !w.nearClient() {
-		// Behind this capture point the answer may have been lost.
-		level, places = Consistent, linkOrHost
-	}
+	level, places := w.blameHost()
 	v := w.verdict(ConnectAnswerIgnored, level, places, w.until)
 	v.failed = w.c.Start.Time
 	v.evidence("synack.repeated", frames(s.SYN, s.LastSYN), Num("count", int64(s.SYNs)))
@@ -48,19 +44,9 @@ func connectAnswerIgnored(w *view) (Verdict, bool) {
 	return v, true
 }
 
-// nearClient reports whether the client's packets still have a time to live
-// that no router has lowered: the capture was made at or beside the client.
-func (w *view) nearClient() bool {
-	switch w.client.MinTTL {
-	case 64, 128, 255:
-		return true
-	}
-	return w.client.MinTTL == 0
-}
-
 // clientHelloRejected finds a handshake that this host itself reset when the
 // ClientHello was to leave (L3): the reset came over loopback, or it
-// acknowledges bytes that never left.
+// acknowledges bytes that are sure not to have left.
 func clientHelloRejected(w *view) (Verdict, bool) {
 	if w.client.DataPackets > 0 {
 		return Verdict{}, false
@@ -72,10 +58,14 @@ func clientHelloRejected(w *view) (Verdict, bool) {
 		return v, true
 	}
 	r := w.serverReset
-	if r == nil || r.Flags&decode.ACK == 0 || r.Time < w.c.HandshakeACK.Time || !w.nearClient() || w.env.Damaged || w.env.Drops > 0 {
+	if r == nil || r.Flags&decode.ACK == 0 || r.Time < w.c.HandshakeACK.Time {
 		return Verdict{}, false
 	}
 	if ahead := int32(r.Ack - w.client.SentEnd()); ahead > 0 && ahead < 1<<16 {
+		// Bytes that only the capture lost look the same (K1).
+		if !w.env.lossless() || w.vantage() < likelyHere {
+			return w.unusable([]string{"skip.capture-missed"}), true
+		}
 		v := w.verdict(TLSClientHelloNotSent, Suggested, inHost, r.Time)
 		v.evidence("reset.acks-unsent", frames(w.c.HandshakeACK, r.Point), Bytes("bytes", int64(ahead)))
 		v.evidence("clienthello.absent", frames(w.c.HandshakeACK), Dur("quiet", max(r.Time-w.c.HandshakeACK.Time, 0)))

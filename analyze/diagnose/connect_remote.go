@@ -13,17 +13,22 @@ func connectRefused(w *view) (Verdict, bool) {
 	}
 	places, level := beyond, Proven
 	delay := r.Time - w.client.SYN.Time
-	near := false
-	if a := w.address(); a != nil && r.Flags&decode.ACK != 0 && w.comparable(a.MinRTT) && faster(delay, a.MinRTT) {
-		places, level, near = inNetwork, Suggested, true
+	a := w.address()
+	near := a != nil && r.Flags&decode.ACK != 0 && w.comparable(a.MinRTT) && faster(delay, a.MinRTT)
+	strange := a != nil && a.MaxTTL > 0 && ttlOutside(r.TTL, a.MinTTL, a.MaxTTL)
+	if near && (a.RTTs >= rttSamples || strange) {
+		places, level = inNetwork, Suggested
 	}
 	v := w.verdict(ConnectRefused, level, places, r.Time)
 	v.failed = w.c.Start.Time
 	v.evidence("syn.reset", frames(w.client.SYN, r.Point), Dur("delay", delay))
-	if near {
-		v.evidence("reset.faster-than-rtt", frames(w.client.SYN, r.Point), Dur("delay", delay), Dur("rtt", w.address().MinRTT))
+	switch {
+	case near && a.RTTs >= rttSamples:
+		v.evidence("reset.faster-than-rtt", frames(w.client.SYN, r.Point), Dur("delay", delay), Dur("rtt", a.MinRTT))
+	case near:
+		v.evidence("reset.faster-once", frames(w.client.SYN, r.Point), Dur("delay", delay), Dur("rtt", a.MinRTT))
 	}
-	if a := w.address(); a != nil && a.MaxTTL > 0 && ttlOutside(r.TTL, a.MinTTL, a.MaxTTL) {
+	if strange {
 		v.evidence("reset.ttl", frames(r.Point), Num("ttl", int64(r.TTL)), Num("low", int64(a.MinTTL)), Num("high", int64(a.MaxTTL)))
 	}
 	return v, true

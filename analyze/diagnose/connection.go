@@ -64,9 +64,14 @@ func (w *view) judge() Verdict {
 
 // first returns the verdict of the first rule that applies.
 func (w *view) first(rules []rule) Verdict {
+	stepped := false
 	for _, r := range rules {
 		v, ok := r(w)
 		if !ok {
+			continue
+		}
+		if w.stepped(&v) {
+			stepped = true
 			continue
 		}
 		if Classes[v.Class].Absence {
@@ -74,7 +79,12 @@ func (w *view) first(rules []rule) Verdict {
 		}
 		return v
 	}
-	return w.ok()
+	v := w.ok()
+	if stepped {
+		v.Level = Consistent
+		v.skip("skip.clock-step")
+	}
+	return v
 }
 
 // gate withdraws a verdict that rests on an absence from a capture that lost
@@ -116,7 +126,7 @@ func (w *view) midstream() Verdict {
 	if w.client != nil && w.server != nil && w.expectsTLS() && !w.left.Seen() && w.open {
 		for _, r := range []rule{pathDead, remoteIdle} {
 			v, ok := r(w)
-			if !ok || len(w.c.KeepAlives) == 0 && w.client.ResendCount < repeats {
+			if !ok || w.stepped(&v) || len(w.c.KeepAlives) == 0 && w.client.ResendCount < repeats {
 				continue
 			}
 			w.gate(&v)

@@ -14,6 +14,9 @@ type question struct {
 	address bool // asks for A or AAAA
 	v6      bool
 	server  tcpflow.Endpoint
+	client  decode.Addr
+	// cut is true where an answer is not whole in the capture.
+	cut     bool
 	queries []tcpflow.Point
 	sent    int // queries in all
 	answers []answer
@@ -50,7 +53,7 @@ func (q *question) judge(env *Env) Verdict {
 	if q.address && len(q.queries) > 0 {
 		for _, r := range lookupRules {
 			v, ok := r(q, env)
-			if !ok {
+			if !ok || v.Class == DNSNoAnswer && env.elapsed(q.queries[0].Time, env.End) < min(quietFinding, env.End-q.queries[0].Time) {
 				continue
 			}
 			if Classes[v.Class].Absence && env.DropsKnown && env.Drops > 0 {

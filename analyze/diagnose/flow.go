@@ -55,6 +55,13 @@ type Env struct {
 	// Heard is true where anything at all was answered in this capture, so
 	// that inbound packets are known to be captured.
 	Heard bool
+	// Undrained counts packets that passed the filter and are not in the
+	// file; complete where Final.
+	Undrained uint64
+	// ClockSteps are the jumps of the capture's clock seen so far.
+	ClockSteps []ClockStep
+	// Host returns what the capture showed about a client address, or nil.
+	Host func(decode.Addr) *HostFacts
 	// Address returns what other connections showed about a server
 	// address, or nil.
 	Address func(decode.Addr) *AddressFacts
@@ -62,11 +69,50 @@ type Env struct {
 
 // AddressFacts is what all connections to one server address showed so far.
 type AddressFacts struct {
-	// MinRTT is the least handshake round trip in ns, zero for none.
+	// MinRTT is the least round trip in ns of a handshake or of data that
+	// the address acknowledged, zero for none; RTTs counts the samples.
 	MinRTT int64
+	RTTs   uint32
 	// MinTTL and MaxTTL are over SYN/ACKs; zero for none.
 	MinTTL, MaxTTL uint8
 	// Answered and Delivered count connections with a SYN/ACK, and with
 	// payload after the handshake.
 	Answered, Delivered uint32
+}
+
+// Learn adds what a connection showed about its server's address.
+func (f *AddressFacts) Learn(c *tcpflow.Conn) {
+	client, server := spoke(c.Client()), spoke(c.Server())
+	if server == nil {
+		return
+	}
+	if server.SYN.Seen() {
+		f.Answered++
+		if server.MinTTL > 0 && (f.MinTTL == 0 || server.MinTTL < f.MinTTL) {
+			f.MinTTL = server.MinTTL
+		}
+		f.MaxTTL = max(f.MaxTTL, server.MaxTTL)
+	}
+	if rtt := c.InitialRTT; rtt > 0 {
+		f.sample(rtt, 1)
+	}
+	if client != nil && client.RTT.Samples > 0 && client.RTT.Min > 0 {
+		n := client.RTT.Samples
+		if c.InitialRTT > 0 && n > 1 {
+			n-- // the SYN's is in both
+		} else if c.InitialRTT > 0 {
+			n = 0
+		}
+		f.sample(client.RTT.Min, n)
+	}
+	if server.NewBytes > 0 {
+		f.Delivered++
+	}
+}
+
+func (f *AddressFacts) sample(rtt int64, n uint32) {
+	if f.MinRTT == 0 || rtt < f.MinRTT {
+		f.MinRTT = rtt
+	}
+	f.RTTs += n
 }

@@ -14,6 +14,9 @@ type Health struct {
 	Undrained uint64
 	// ClockSteps counts jumps of the capture's clock.
 	ClockSteps int64
+	// Unfiltered is true where the file's own words say that no capture
+	// filter was in force.
+	Unfiltered bool
 	// Sliced counts segments that the snapshot length cut.
 	Sliced int64
 	// Silent lists neighbours that were asked for and never answered.

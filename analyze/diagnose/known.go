@@ -157,14 +157,12 @@ func (w *view) saidFarewell() bool {
 	return before.Frame == 0 || before.Time < w.server.LastNewData.Time || !w.isRequest(before)
 }
 
-// unended reports whether the server's last records are full ones of one size:
-// the end of an answer hardly ever fills its record.
-func (w *view) unended() bool {
-	if w.ss == nil {
-		return false
-	}
-	a, b := w.ss.Last[0], w.ss.Last[1]
-	return a.Frame != 0 && a.Length == b.Length && int(b.Length) > controlBytes
+// endedStream reports whether the server's latest record is as long as an empty
+// HTTP/2 frame, behind others of an answer: the frame that ends the stream
+// (END_STREAM; RFC 9113, section 6.1), which Go's own server sends by itself.
+// Other servers mark their last data frame, whose length tells nothing.
+func (w *view) endedStream() bool {
+	return w.ss != nil && w.tls13() && w.started() && w.ss.Open.Frame == 0 && int(w.ss.Last[1].Length) == emptyFrame+recordOverhead13
 }
 
 // delivered reports whether the server sent data of an answer. Where the

@@ -30,7 +30,7 @@ func (a *Aggregator) Lookup(i int, l *dnswire.Lookup, v *Verdict, isTarget bool)
 func newQuestion(l *dnswire.Lookup) question {
 	q := question{
 		name: l.Name, address: l.Type == typeA || l.Type == typeAAAA, v6: l.Type == typeAAAA,
-		server: tcpflow.Endpoint{Addr: l.Server.Addr, Port: l.Server.Port}, sent: l.QueryCount,
+		server: tcpflow.Endpoint{Addr: l.Server.Addr, Port: l.Server.Port}, sent: l.Sent(),
 	}
 	for i := range l.Queries {
 		q.queries = append(q.queries, tcpflow.Point{Frame: l.Queries[i].Frame, Time: l.Queries[i].Time})

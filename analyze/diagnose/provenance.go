@@ -36,10 +36,13 @@ func ttlOutside(ttl, low, high uint8) bool {
 func (w *view) provenance(v *Verdict, r *tcpflow.Mark) {
 	proofs, signs := 0, 0
 	s := w.server
-	rtt := w.roundTrip()
+	rtt, samples := w.roundTrips()
 	if ack, at := w.triggered(r); at.Seen() && w.comparable(rtt) {
 		delay := r.Time - at.Time
 		switch {
+		case faster(delay, rtt) && ack && samples < rttSamples:
+			signs++
+			v.evidence("reset.faster-once", frames(at, r.Point), Dur("delay", delay), Dur("rtt", rtt))
 		case faster(delay, rtt) && ack:
 			proofs++
 			v.evidence("reset.faster-than-rtt", frames(at, r.Point), Dur("delay", delay), Dur("rtt", rtt))
@@ -50,7 +53,8 @@ func (w *view) provenance(v *Verdict, r *tcpflow.Mark) {
 			v.evidence("reset.time-fits", frames(at, r.Point), Dur("delay", delay), Dur("rtt", rtt))
 		}
 	}
-	if n := w.c.AfterReset[w.sd]; n > 0 && w.c.AfterResetFirst[w.sd].Time-r.Time >= secondSender {
+	if n := w.c.AfterReset[w.sd]; n > 0 && (w.c.AfterResetFirst[w.sd].Time-r.Time >= secondSender ||
+		n >= repeats && w.c.AfterResetLast[w.sd].Time-r.Time >= secondSender) {
 		signs += 2
 		v.evidence("reset.sender-continues", frames(r.Point, w.c.AfterResetFirst[w.sd]), Num("count", int64(n)))
 	}

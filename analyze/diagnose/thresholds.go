@@ -46,6 +46,14 @@ const (
 	// something nearer than the far end.
 	rttSharePercent = 80
 	rttMargin       = 2 * millisecond
+	// rttSamples is of how many samples a round-trip time must be the least
+	// to prove anything: a single one may have waited for address
+	// resolution or a sleeping radio.
+	rttSamples = 2
+	// hostTurnaround is how soon an answer follows what it answers at most
+	// where both cross the capture point on the same machine: the kernel
+	// takes tens of microseconds, a link with its two network cards more.
+	hostTurnaround = millisecond / 10
 	// localRTT is the round-trip time below which the far address is
 	// answered by this host or its neighbourhood (a local proxy, a TUN
 	// device): comparing times is void then.
@@ -79,6 +87,10 @@ const (
 	// holes is how many gaps a flow must have shown before an unfilled one
 	// is called heavy loss rather than a path that died in mid-flight.
 	holes = 3
+	// holesSpan is how long in all a flow must have stood still in front of
+	// holes for its loss to be called heavy while it still moves: twice what
+	// is a finding by itself.
+	holesSpan = 2 * quietFinding
 	// midBody is how soon after server data its end of the connection
 	// comes in the middle of an answer; later it is an idle connection
 	// that the server tidied up.
@@ -103,6 +115,9 @@ const (
 	// its first HTTP/2 request: Finished, and the connection preface with its
 	// SETTINGS (RFC 9113, section 3.4).
 	preambleMessages = 2
+	// emptyFrame is the length of an HTTP/2 frame without content (RFC 9113,
+	// section 4.1).
+	emptyFrame = 9
 	// recordOverhead13 is what TLS 1.3 adds to the content of a record.
 	recordOverhead13 = 17
 )

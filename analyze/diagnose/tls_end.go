@@ -57,6 +57,10 @@ func clientHelloNotSent(w *view) (Verdict, bool) {
 	if d < quietFinding {
 		return Verdict{}, false
 	}
+	if w.vantage() == elsewhere {
+		// It may have left and been lost before the capture point.
+		return w.unusable([]string{"skip.capture-elsewhere"}), true
+	}
 	level := Consistent
 	if w.left.Seen() && d >= tlsTimeout || w.serverAlive() {
 		level = Suggested

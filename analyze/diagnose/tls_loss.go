@@ -109,10 +109,7 @@ func answerIgnored(w *view) (Verdict, bool) {
 	if w.c.Last.Time-s.FirstData.Time < repeatsSpan {
 		return Verdict{}, false
 	}
-	level, places := Proven, inHost
-	if !w.nearClient() {
-		level, places = Consistent, linkOrHost
-	}
+	level, places := w.blameHost()
 	v := w.verdict(TLSAnswerIgnored, level, places, w.c.Last.Time)
 	v.failed = s.FirstData.Time
 	v.evidence("answer.unacknowledged", frames(s.FirstData), Bytes("bytes", int64(w.c.Outstanding(w.sd))))
@@ -139,7 +136,7 @@ func noServerHello(w *view) (Verdict, bool) {
 	// Also where the far end's TCP is alive a box may hold back its answer.
 	v := w.verdict(TLSNoServerHello, level, beyond, w.until)
 	v.failed = since.Time
-	if int32(w.acknowledged()-w.client.SentEnd()) >= 0 || w.hello != nil && w.helloAcknowledged() {
+	if w.hello != nil || int32(w.acknowledged()-w.client.SentEnd()) >= 0 {
 		v.evidence("clienthello.acknowledged", frames(since, w.server.Progress))
 	}
 	w.silenceEvidence(&v, since)

@@ -17,10 +17,15 @@ func transferReset(w *view) (Verdict, bool) {
 	if r == nil || w.server.FIN.Seen() && w.server.FIN.Time <= r.Time || w.farewell(r.Time) {
 		return Verdict{}, false
 	}
-	if !w.due() && r.Time-w.lastMoved() > midBody {
+	due := w.due() || w.c.AfterReset[w.sd] > 0 || w.c.Outstanding(w.sd) > 0
+	if !due && r.Time-w.lastMoved() > midBody {
 		return Verdict{}, false
 	}
 	v := w.verdict(TransferReset, Proven, beyond, r.Time, w.received())
+	if !due && w.endedStream() {
+		// As far as the records tell, the client had all that it asked for.
+		v.Level, v.idle, v.settled = Consistent, true, true
+	}
 	v.evidence("reset.in-transfer", frames(w.server.LastNewData, r.Point), w.received(), Num("ttl", int64(r.TTL)))
 	w.provenance(&v, r)
 	return v, true
@@ -66,13 +71,10 @@ func (w *view) asked() bool {
 	if last.Frame == 0 || w.server.LastNewData.Time > last.Time {
 		return false
 	}
-	if w.tls13() {
-		if w.cs.Encrypted < 2 {
-			return false // the Finished message
-		}
-		return !tlswire.IsControl(int(last.Length) - recordOverhead13)
+	if w.tls13() && w.cs.Encrypted < 2 {
+		return false // the Finished message
 	}
-	return last.Type == 23 && !tlswire.IsControl(int(last.Length)-24)
+	return w.isRequest(last)
 }
 
 // askedBeside reports whether control frames alone went on beside a request
@@ -83,7 +85,7 @@ func (w *view) askedBeside() bool {
 		return false
 	}
 	settings := w.settings()
-	asked, answered := w.cs.LastMessage.Place, w.ss.LastMessage
+	asked, answered := w.cs.LastMessage.Place, w.ss.LastOther
 	if answered.Time <= asked.Time {
 		// Without SETTINGS of the server this may be any protocol.
 		return settings.Frame != 0 && w.ss.Open.Frame == 0
@@ -134,13 +136,22 @@ func (w *view) started() bool {
 			}
 		}
 	}
+	if w.ss.SyncLost > 0 && len(w.cs.First) > 0 {
+		// Records went by unread: the sequence numbers count them.
+		for _, r := range w.ss.First {
+			if r.Time > w.cs.First[0].Time {
+				n = max(n, int64(w.server.SentEnd())-1-r.Offset)
+				break
+			}
+		}
+	}
 	return n > controlBytes
 }
 
 // receiverStalled finds a client that stopped reading (L8).
 func receiverStalled(w *view) (Verdict, bool) {
 	n := len(w.c.ZeroWindows)
-	if n == 0 || w.client.FinalWindow() > 0 {
+	if n == 0 || w.client.LastWindow > 0 || w.c.ZeroWindows[n-1].Time < w.client.Progress.Time {
 		return Verdict{}, false
 	}
 	first := w.c.ZeroWindows[n-1]
@@ -167,11 +178,16 @@ func heavyLoss(w *view) (Verdict, bool) {
 	if !c.SACKAt.Seen() || int32(c.SACKLeft-c.HighAck) <= 0 || c.SACKAt.Time < c.Progress.Time || s.LostSegments+s.OutOfOrder < holes {
 		return Verdict{}, false
 	}
-	since := s.LastData
+	since, level := s.LastData, Suggested
 	if w.until-since.Time < quietFinding {
-		return Verdict{}, false
+		// The sender's timer doubles (RFC 6298, section 5.5): what it sends now
+		// and then is no progress.
+		if w.left.Seen() || s.HoleWait+w.until-since.Time < holesSpan {
+			return Verdict{}, false
+		}
+		level = Consistent
 	}
-	v := w.verdict(TransferHeavyLoss, Suggested, inNetwork, w.until, w.quiet(since.Time), w.received())
+	v := w.verdict(TransferHeavyLoss, level, inNetwork, w.until, w.quiet(since.Time), w.received())
 	v.failed = c.Progress.Time
 	v.evidence("server.hole", frames(c.Progress, c.SACKAt), Bytes("from", int64(c.HighAck)), Bytes("to", int64(c.SACKLeft)))
 	v.evidence("server.gaps", nil, Num("count", int64(s.LostSegments)), Num("again", int64(s.Retransmissions+s.FastRetransmissions+s.OutOfOrder)))
@@ -187,7 +203,7 @@ func pathDead(w *view) (Verdict, bool) {
 	c, s := w.client, w.server
 	probes := w.unansweredProbes()
 	resent := w.c.Outstanding(w.cd) > 0 && c.ResendCount >= repeats && c.LastData.Time-s.Last.Time >= repeatsSpan
-	if probes == 0 && !resent || w.serverReset != nil {
+	if probes == 0 && (!resent || w.saidFarewell()) || w.serverReset != nil {
 		return Verdict{}, false
 	}
 	since := s.Last
@@ -304,6 +320,10 @@ func remoteIdle(w *view) (Verdict, bool) {
 	v := w.verdict(TransferRemoteIdle, level, w.whereSilent(), w.until, w.quiet(since.Time), w.received())
 	v.failed = since.Time
 	v.idle = !due
+	v.settled = !due && w.endedStream()
+	if !due {
+		v.Level = Consistent
+	}
 	v.evidence("server.all-acknowledged", frames(s.LastNewData, w.client.Progress), w.received())
 	if w.ss != nil && w.ss.Open.Frame != 0 {
 		v.evidence("server.stopped-in-record", frames(tcpflow.Point(w.ss.Open.Place)), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))

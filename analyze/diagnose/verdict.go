@@ -101,6 +101,9 @@ type Verdict struct {
 	// idle is true where the silence may be a client that has nothing to
 	// ask, because no answer is known to be due.
 	idle bool
+	// settled is true where, beyond that, nothing speaks for an answer that
+	// is unfinished: no verdict on the whole comes of it.
+	settled bool
 	// resumable is true where the end may be the server's habit: data that
 	// came later, anywhere, shows that the client had what it wanted.
 	resumable bool

@@ -217,20 +217,37 @@ func (w *view) helloSpan() (start, end uint32) {
 }
 
 // roundTrip returns the least known round-trip time to the server in ns,
-// zero for none. Only handshakes count: their answers come from the end that
-// the connection was made with.
+// zero for none.
 func (w *view) roundTrip() int64 {
-	var rtt int64
+	rtt, _ := w.roundTrips()
+	return rtt
+}
+
+// roundTrips returns the least known round-trip time to the server in ns, zero
+// for none, and of how many samples it is the least: handshakes, and data of
+// the client that the server acknowledged other than by a reset. A single one
+// may have waited for address resolution or a sleeping radio.
+func (w *view) roundTrips() (rtt int64, samples uint32) {
 	if w.client != nil && w.server != nil && w.client.SYN.Seen() && w.server.SYN.Seen() {
 		rtt = w.server.SYN.Time - w.client.LastSYN.Time
 		if w.client.SYNs == 1 {
 			rtt = w.server.SYN.Time - w.client.SYN.Time
 		}
+		samples = 1
 	}
-	if a := w.address(); a != nil && a.MinRTT > 0 && (rtt <= 0 || a.MinRTT < rtt) {
-		rtt = a.MinRTT
+	if w.client != nil && w.client.RTT.Samples > 0 && w.client.RTT.Min > 0 {
+		samples = max(samples, w.client.RTT.Samples) // the SYN's is among them
+		if rtt <= 0 || w.client.RTT.Min < rtt {
+			rtt = w.client.RTT.Min
+		}
 	}
-	return max(rtt, 0)
+	if a := w.address(); a != nil && a.MinRTT > 0 {
+		samples = max(samples, a.RTTs)
+		if rtt <= 0 || a.MinRTT < rtt {
+			rtt = a.MinRTT
+		}
+	}
+	return max(rtt, 0), samples
 }
 
 // address returns what other connections showed about the server's address.

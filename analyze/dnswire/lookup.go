@@ -134,12 +134,42 @@ func (l *Lookup) Conflict() (first, second *Response) {
 	return nil, nil
 }
 
-// asked counts the questions from a port with an id before a frame.
+// asked counts the questions from a port with an id before a frame, each once
+// however often it was captured.
 func (l *Lookup) asked(port, id uint16, before int64) int {
 	n := 0
-	for _, q := range l.Queries {
-		if q.Port == port && q.ID == id && q.Frame < before {
+	for i, q := range l.Queries {
+		if q.Port == port && q.ID == id && q.Frame < before && !l.copied(i) {
 			n++
+		}
+	}
+	return n
+}
+
+// copyWindow is the time in ns within which a question from the same port with
+// the same id is the same one captured again: resolvers that keep the id wait
+// longer before they repeat themselves.
+const copyWindow = 1_000_000_000
+
+// copied reports whether the i-th question kept is an earlier one captured
+// again, as on several interfaces.
+func (l *Lookup) copied(i int) bool {
+	q := &l.Queries[i]
+	for j := range l.Queries[:i] {
+		if o := &l.Queries[j]; o.Port == q.Port && o.ID == q.ID && q.Time-o.Time < copyWindow {
+			return true
+		}
+	}
+	return false
+}
+
+// Sent counts the questions that were sent, each once however often it was
+// captured.
+func (l *Lookup) Sent() int {
+	n := l.QueryCount
+	for i := range l.Queries {
+		if l.copied(i) {
+			n--
 		}
 	}
 	return n

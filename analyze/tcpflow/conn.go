@@ -134,10 +134,13 @@ type Half struct {
 	SYN      Point // first SYN (or SYN/ACK)
 	LastSYN  Point
 	FIN      Point // first FIN
-	FINs     uint16
-	SYNs     uint16
-	RSTs     uint16
-	MSS      uint16 // from the SYN; zero where absent
+	// LastWindow is the receive window in bytes of the latest segment without
+	// RST, scaled where the scale is known; zero also before the first.
+	LastWindow uint32
+	FINs       uint16
+	SYNs       uint16
+	RSTs       uint16
+	MSS        uint16 // from the SYN; zero where absent
 	// MinTTL and MaxTTL are over segments without RST; zero before the first.
 	MinTTL, MaxTTL uint8
 	// WindowScale is the shift in the SYN's option, -1 where absent.
@@ -145,6 +148,12 @@ type Half struct {
 	SACKPermitted bool
 	Timestamps    bool // the latest segment without RST carried the timestamp option
 	BadChecksums  uint16
+	// Unfilled counts checksums that the sender's network card had still to
+	// complete (decode.Segment.ChecksumUnfilled), among those verified.
+	Unfilled uint16
+	// Directions has bit 1<<d set for each recorded direction d
+	// (capture.Direction) but unknown, loopback left out.
+	Directions uint8
 	// Duplicates counts frames that repeat the previous segment of this
 	// direction with the same IP identification within 10 ms: the same
 	// packet captured twice, not sent twice.

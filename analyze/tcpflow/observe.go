@@ -62,6 +62,7 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 		t.observeReset(c, d, s, at, duplicate)
 	} else {
 		h.observeHeader(s)
+		h.LastWindow = h.FinalWindow()
 		if h.RSTs > 0 && !duplicate && at.Time >= c.firstReset(d) {
 			if c.AfterReset[d] == 0 {
 				c.AfterResetFirst[d] = at
@@ -212,6 +213,9 @@ func (h *Half) observeHeader(s *decode.Segment) {
 		h.MinTTL = s.TTL
 	}
 	h.MaxTTL = max(h.MaxTTL, s.TTL)
+	if s.Direction != 0 && !s.Loopback {
+		h.Directions |= 1 << (s.Direction & 7)
+	}
 	h.Timestamps = s.HasTimestamps
 	if s.HasTimestamps {
 		h.TSval, h.TSvalTime = s.TSval, s.Time
@@ -221,8 +225,11 @@ func (h *Half) observeHeader(s *decode.Segment) {
 		h.IPIDCount = min(h.IPIDCount+1, 4)
 	}
 	if s.Flags&decode.SYN != 0 || s.Len > 0 && h.DataPackets < checkedSegments {
-		if ok, tested := s.ChecksumValid(); tested && !ok && h.BadChecksums < 0xFFFF {
+		switch ok, tested := s.ChecksumValid(); {
+		case tested && !ok && h.BadChecksums < 0xFFFF:
 			h.BadChecksums++
+		case !tested && h.Unfilled < 0xFFFF && s.ChecksumUnfilled():
+			h.Unfilled++
 		}
 	}
 }

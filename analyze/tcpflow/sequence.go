@@ -296,7 +296,7 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 				break
 			}
 			if e.end == s.Ack {
-				r.sampleSent(e, s.Time)
+				r.sampleSent(e, s)
 			}
 			h++
 		}
@@ -307,7 +307,7 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 		for _, e := range r.unacked[r.unackedHead:] {
 			if !after(e.end, s.Ack) {
 				if e.end == s.Ack {
-					r.sampleSent(&e, s.Time)
+					r.sampleSent(&e, s)
 				}
 				continue
 			}
@@ -329,10 +329,11 @@ func (t *Table) acknowledge(r *Half, s *decode.Segment) {
 	}
 }
 
-// sampleSent takes the round-trip time of a segment acknowledged at now.
-func (h *Half) sampleSent(e *sent, now int64) {
-	rtt := now - e.time
-	if e.time == noSample || rtt < 0 || h.resent && !after(e.end, h.resentEnd) {
+// sampleSent takes the round-trip time of a segment that s acknowledges. A
+// reset gives none: another than the far end may have sent it.
+func (h *Half) sampleSent(e *sent, s *decode.Segment) {
+	rtt := s.Time - e.time
+	if e.time == noSample || rtt < 0 || s.Flags&decode.RST != 0 || h.resent && !after(e.end, h.resentEnd) {
 		return
 	}
 	if h.RTT.Samples == 0 || rtt < h.RTT.Min {

@@ -16,3 +16,13 @@ func IsControl(n int) bool {
 	}
 	return n <= 2
 }
+
+// IsOneControl reports whether n bytes of content are as long as an alert or
+// one or two HTTP/2 control frames.
+func IsOneControl(n int) bool {
+	switch n {
+	case 9, 13, 17, 18, 22, 26, 30:
+		return true
+	}
+	return n <= 2
+}

@@ -280,6 +280,9 @@ func (s *Side) list(r Record) {
 		s.LastMessage = r
 		s.Messages++
 	}
+	if !IsOneControl(int(r.Length) - overhead13) {
+		s.LastOther = r
+	}
 }
 
 // lose gives up the record boundaries of a direction; had is how many bytes

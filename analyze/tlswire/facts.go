@@ -153,10 +153,11 @@ type Side struct {
 	First []Record
 	Last  [lastRecords]Record
 	// LastMessage is the latest encrypted record that, by its length in TLS
-	// 1.3, is more than an alert and no HTTP/2 control frame (IsControl), and
-	// Messages counts them. Zero where there was none.
-	LastMessage Record
-	Messages    int64
+	// 1.3, can be no alert and no HTTP/2 control frames (IsControl), and
+	// Messages counts them. LastOther is the latest that need not be one of
+	// them or two (IsOneControl). Zero where there was none.
+	LastMessage, LastOther Record
+	Messages               int64
 	// Encrypted counts the records that First and Last choose from.
 	Encrypted int64
 	// Open is the record that has begun and not ended, OpenHave how many
