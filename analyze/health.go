@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 
 	"goproxytrace/analyze/decode"
 	"goproxytrace/analyze/diagnose"
@@ -20,6 +21,8 @@ const (
 	// offloadFactor: a payload of at least this many maximum segment sizes
 	// was put together by the network card or the kernel.
 	offloadFactor = 2
+	// maxClockSteps bounds the jumps of the clock that verdicts regard.
+	maxClockSteps = 64
 	// healthFrames bounds the frames named for one fact.
 	healthFrames = 8
 )
@@ -43,6 +46,7 @@ type health struct {
 	clockBackward, clockForward, unseenACK, tunnel       finding
 	lastTime                                             []int64 // by interface
 	jumpFrame, jumpTo, jumpBy                            int64
+	steps                                                []diagnose.ClockStep
 	segments                                             int64
 	start, end                                           int64
 	neighbours                                           neighbours
@@ -89,6 +93,9 @@ func (h *health) timestamps(s *decode.Segment, c *tcpflow.Conn, d uint8) {
 	elapsed := s.Time - half.TSvalTime
 	if ticks := int64(s.TSval - half.TSval); elapsed > clockAhead && ticks < elapsed/10e6/2 {
 		h.clockForward.add(h.jumpFrame)
+		if len(h.steps) < maxClockSteps {
+			h.steps = append(h.steps, diagnose.ClockStep{Time: h.jumpTo, By: h.jumpBy})
+		}
 		h.jumpBy = 0
 	}
 }
@@ -177,6 +184,20 @@ func undrained(info *capture.Info) (n uint64) {
 	return n
 }
 
+// unfiltered reports whether the file itself says that no capture filter was
+// in force: pcapng has an option for it, which these programs always write.
+func unfiltered(info *capture.Info) bool {
+	if len(info.Interfaces) == 0 || !strings.HasPrefix(info.Application, "Dumpcap") && !strings.HasPrefix(info.Application, "goproxytrace") {
+		return false
+	}
+	for i := range info.Interfaces {
+		if info.Interfaces[i].Filter != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // facts lists what is worth telling, K row by K row.
 func (h *health) facts(info *capture.Info) (out []HealthFact) {
 	add := func(id string, f *finding, values ...diagnose.Value) {
@@ -217,7 +238,8 @@ type question struct {
 
 const maxNeighbours = 1024
 
-func (n *neighbours) segment(s *decode.Segment) {
+// segment returns how long the answer in s took, in ns, zero where it is none.
+func (n *neighbours) segment(s *decode.Segment) int64 {
 	if n.asked == nil {
 		n.asked = make(map[decode.Addr]*question)
 	}
@@ -227,14 +249,15 @@ func (n *neighbours) segment(s *decode.Segment) {
 	}
 	q := n.asked[target]
 	if s.ICMPType == 2 {
-		if q != nil {
-			q.answered = true
+		if q == nil {
+			return 0
 		}
-		return
+		q.answered = true
+		return s.Time - q.last
 	}
 	if q == nil {
 		if len(n.asked) >= maxNeighbours {
-			return
+			return 0
 		}
 		q = &question{first: s.Time}
 		n.asked[target] = q
@@ -244,6 +267,7 @@ func (n *neighbours) segment(s *decode.Segment) {
 	if len(q.frames) < healthFrames {
 		q.frames = append(q.frames, s.Frame)
 	}
+	return 0
 }
 
 // silent lists the addresses that were asked for at least three times and

@@ -76,6 +76,7 @@ type pipeline struct {
 	names   addressNames
 	took    map[decode.Addr]int64 // time of the lookup that yielded an address, ns
 	addrs   map[decode.Addr]*diagnose.AddressFacts
+	hosts   map[decode.Addr]*diagnose.HostFacts // by client address
 	result  *Result
 	summed  map[tcpflow.Endpoint]*Unanswered
 	silent  int
@@ -88,12 +89,14 @@ func newPipeline(o Options) *pipeline {
 		names:  make(addressNames),
 		took:   make(map[decode.Addr]int64),
 		addrs:  make(map[decode.Addr]*diagnose.AddressFacts),
+		hosts:  make(map[decode.Addr]*diagnose.HostFacts),
 		summed: make(map[tcpflow.Endpoint]*Unanswered),
 		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
 	}
 	p.goView = newGoView(&o)
 	p.table = tcpflow.NewTable(p, tcpflow.Options{})
 	p.lookups.Done = p.lookup
+	p.env.Host = func(a decode.Addr) *diagnose.HostFacts { return p.hosts[a] }
 	p.env.Address = func(a decode.Addr) *diagnose.AddressFacts { return p.addrs[a] }
 	return p
 }
@@ -112,11 +115,20 @@ func (p *pipeline) batch(w *work) {
 			p.tcp(s)
 		case decode.ProtoUDP:
 			p.env.Heard = p.env.Heard || s.SrcPort == dnsPort && s.DstPort != dnsPort
+			if s.DstPort == dnsPort {
+				if h := p.host(s.Src); h != nil {
+					h.Datagram(s)
+				}
+			}
 			feedLookup(&p.lookups, s)
 		case decode.ProtoICMP, decode.ProtoICMPv6:
 			p.icmp(s)
 		case decode.ProtoARP:
-			p.health.neighbours.segment(s)
+			if d := p.health.neighbours.segment(s); d > 0 {
+				if h := p.host(s.Src); h != nil {
+					h.Answered(d)
+				}
+			}
 		}
 	}
 }
@@ -126,6 +138,7 @@ func (p *pipeline) tcp(s *decode.Segment) {
 	if p.health.jumpBy != 0 {
 		if c, d := p.table.Lookup(s.Src, s.Dst, s.SrcPort, s.DstPort); c != nil {
 			p.health.timestamps(s, c, d)
+			p.env.ClockSteps = p.health.steps
 		}
 	}
 	c, _, _ := p.table.Segment(s)
@@ -256,9 +269,12 @@ func hostOf(target string) string {
 	return strings.Trim(target, "[]")
 }
 
-// learnAddress remembers what a connection showed about its server's address.
+// learnAddress remembers what a connection showed about its ends' addresses.
 func (p *pipeline) learnAddress(f *diagnose.Flow) {
 	c := f.Conn
+	if h := p.host(c.ClientEnd().Addr); h != nil {
+		h.LearnClient(c)
+	}
 	server := c.Server()
 	if server == nil || server.Packets == 0 {
 		return
@@ -272,19 +288,18 @@ func (p *pipeline) learnAddress(f *diagnose.Flow) {
 		facts = new(diagnose.AddressFacts)
 		p.addrs[a] = facts
 	}
-	if server.SYN.Seen() {
-		facts.Answered++
-		if server.MinTTL > 0 && (facts.MinTTL == 0 || server.MinTTL < facts.MinTTL) {
-			facts.MinTTL = server.MinTTL
-		}
-		facts.MaxTTL = max(facts.MaxTTL, server.MaxTTL)
+	facts.Learn(c)
+}
+
+// host returns the facts about a client's address, made on first use; nil
+// where too many are known already.
+func (p *pipeline) host(a decode.Addr) *diagnose.HostFacts {
+	h := p.hosts[a]
+	if h == nil && len(p.hosts) < maxNames {
+		h = new(diagnose.HostFacts)
+		p.hosts[a] = h
 	}
-	if rtt := c.InitialRTT; rtt > 0 && (facts.MinRTT == 0 || rtt < facts.MinRTT) {
-		facts.MinRTT = rtt
-	}
-	if server.NewBytes > 0 {
-		facts.Delivered++
-	}
+	return h
 }
 
 // isTarget reports whether name is one of the hosts that were looked for, or
@@ -355,7 +370,7 @@ func (p *pipeline) diagnoseHealth(info *capture.Info) diagnose.Health {
 	h := &p.health
 	return diagnose.Health{
 		Segments: h.segments, Connections: p.table.Connections(), OneDirection: h.oneDirection.count, LateStart: h.lateStart.count,
-		Undrained: undrained(info), ClockSteps: h.clockBackward.count + h.clockForward.count, Sliced: h.sliced.count,
+		Undrained: undrained(info), Unfiltered: unfiltered(info), ClockSteps: h.clockBackward.count + h.clockForward.count, Sliced: h.sliced.count,
 		Silent: h.neighbours.silent(),
 	}
 }
@@ -370,6 +385,11 @@ func (p *pipeline) finish(info *capture.Info, d *decode.Decoder) *Result {
 	p.table.Finish()
 	r.Capture.Health = p.health.facts(info)
 	r.Verdict, r.Subject, r.SubjectLookup = p.agg.Verdict(&p.env, p.diagnoseHealth(info))
+	for _, v := range p.agg.Processes(&p.env, p.diagnoseHealth(info)) {
+		r.Processes = append(r.Processes, ProcessVerdict{
+			Process: Process{PID: v.PID, Source: "file annotation", Confidence: "strong"}, Verdict: v.Verdict,
+		})
+	}
 	p.goVerdict()
 	for _, u := range p.summed {
 		r.Unanswered = append(r.Unanswered, *u)
@@ -409,4 +429,5 @@ func (p *pipeline) endTimes(info *capture.Info) {
 	}
 	p.env.End, p.env.EndKnown, p.env.Final = c.End, c.EndKnown, true
 	p.env.Drops, p.env.DropsKnown = dropped, known
+	p.env.Undrained = undrained(info)
 }

@@ -306,11 +306,11 @@ func TestChecksumValid(t *testing.T) {
 		p := ip4Packet(int(proto), body)
 		fill(p, 20, proto)
 		s := one(t, decodeFrames(New(), linkRaw, p), want)
-		if ok, known := s.ChecksumValid(); !ok || !known {
+		if ok, known := s.ChecksumValid(); !ok || !known || s.ChecksumUnfilled() {
 			t.Errorf("protocol %d: right checksum: ok %v, known %v", proto, ok, known)
 		}
 		p[len(p)-1] ^= 0x10
-		if ok, known := s.ChecksumValid(); ok || !known {
+		if ok, known := s.ChecksumValid(); ok || !known || s.ChecksumUnfilled() {
 			t.Errorf("protocol %d: wrong checksum: ok %v, known %v", proto, ok, known)
 		}
 		s = one(t, cutFrame(New(), linkRaw, p, len(p)-1), want)
@@ -324,7 +324,7 @@ func TestChecksumValid(t *testing.T) {
 		pseudo := fold(sum16(p[12:20], uint64(proto)+uint64(len(body))))
 		binary.BigEndian.PutUint16(p[at:], pseudo)
 		s = one(t, decodeFrames(New(), linkRaw, p), want)
-		if _, known := s.ChecksumValid(); known {
+		if _, known := s.ChecksumValid(); known || !s.ChecksumUnfilled() {
 			t.Errorf("protocol %d: checksum known where the card was to complete it", proto)
 		}
 	}

@@ -63,12 +63,18 @@ const maxContactNotes = 4
 // Aggregator gathers what the whole-capture verdict needs: a summary per host
 // and address, with one death each. The zero value is ready for use.
 type Aggregator struct {
-	contacts map[contactKey]*contact
-	names    map[string]*nameFacts
-	seen     [target + 1]int64 // connections and lookups by relevance
-	heard    bool
-	omitted  int64
-	strays   []stray
+	contacts    map[contactKey]*contact
+	names       map[string]*nameFacts
+	seen        [target + 1]int64 // connections and lookups by relevance
+	heard       bool
+	omitted     int64
+	strays      []stray
+	revocations []revocation
+	// unnamed is when the latest connection to port 443 began whose host is
+	// not known; unclear says why it is not known whether an attempt
+	// followed a lookup, empty where it is.
+	unnamed int64
+	unclear string
 }
 
 // Connection takes a finished connection with its verdict. isTarget says that
@@ -79,6 +85,10 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	if w.client != nil && w.server != nil {
 		a.heard = true
 	}
+	if f.ServerName == "" && f.Conn.ServerEnd().Port == 443 && !f.Conn.Loopback {
+		a.unnamed = max(a.unnamed, f.Conn.Start.Time)
+	}
+	a.revocation(&w)
 	rel := relevanceOf(&w, isTarget)
 	a.seen[rel]++
 	if f.Conn.Loopback && rel < related && !v.Died() {
@@ -212,13 +222,14 @@ func gravity(v *Verdict) int {
 // is about, subjectLookup the lookup; -1 for none.
 func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, subjectLookup int) {
 	least := a.least()
-	a.lookups(env)
+	a.nameLookups()
+	a.lookups(env, &h)
 	a.sameShape(least)
 	a.attribute(least)
 	last, fallback := a.last(least, nil)
 	switch {
 	case last != nil:
-		v, subjectConn, subjectLookup = *last.death, last.conn, last.lookup
+		v, subjectConn, subjectLookup = a.verification(last), last.conn, last.lookup
 	case a.stray(least) != nil:
 		v, subjectConn, subjectLookup = *a.stray(least), -1, -1
 	case !a.any(least):
@@ -256,7 +267,7 @@ func (a *Aggregator) Processes(env *Env, h Health) (out []ProcessVerdict) {
 		last, fallback := a.last(least, own)
 		var v Verdict
 		if last != nil {
-			v = *last.death
+			v = a.verification(last)
 		} else {
 			v = a.fine(least, own)
 		}
@@ -441,6 +452,9 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 		}
 	}
 	switch {
+	case connections == 0 && a.unclear != "" && own == nil:
+		v = newVerdict(CaptureUnusable, None, nil, Num("connections", n))
+		v.skip(a.unclear)
 	case connections == 0:
 		v.Level = Consistent // lookups alone: what followed is not here
 	case weak:

@@ -42,6 +42,6 @@ func (w *view) noteBlind(v *Verdict) {
 	if len(w.ignored) == 0 || v.Class == CaptureUnusable {
 		return
 	}
-	v.note(noteBlindReset)
+	v.note("blind-reset-ignored")
 	v.evidence("reset.ignored", tidy(w.ignored), Num("count", int64(len(w.ignored))), Bytes("beside", w.farthest))
 }

@@ -77,16 +77,14 @@ func newVerdict(c Class, l Level, places []Place, values ...Value) Verdict {
 
 // The sets of places that verdicts use.
 var (
-	inHost         = []Place{Host}
-	inClient       = []Place{Client}
-	inNetwork      = []Place{Network}
-	inRemote       = []Place{Remote}
-	atThisEnd      = []Place{Host, Client}
-	linkOrHost     = []Place{Host, Network}
-	beyond         = []Place{Network, Remote}
-	anywhere       = []Place{Host, Client, Network, Remote}
-	notesLossy     = []string{"lossy"}
-	skippedStart   = []string{"skip.started-before-capture"}
-	noteBlindReset = "blind-reset-ignored"
-	skippedHalf    = []string{"skip.one-direction"}
+	inHost       = []Place{Host}
+	inClient     = []Place{Client}
+	inNetwork    = []Place{Network}
+	inRemote     = []Place{Remote}
+	atThisEnd    = []Place{Host, Client}
+	linkOrHost   = []Place{Host, Network}
+	beyond       = []Place{Network, Remote}
+	notesLossy   = []string{"lossy"}
+	skippedStart = []string{"skip.started-before-capture"}
+	skippedHalf  = []string{"skip.one-direction"}
 )

@@ -33,6 +33,9 @@ func connectAnswerIgnored(w *view) (Verdict, bool) {
 	if s.SYNs < synackRepeats || c.LastSYN.Time <= s.SYN.Time || s.BadChecksums > 0 || s.HighAck != 1 {
 		return Verdict{}, false
 	}
+	if !w.nearClient() {
+		return w.unusable([]string{"skip.capture-elsewhere"}), true
+	}
 	level, places := w.blameHost()
 	v := w.verdict(ConnectAnswerIgnored, level, places, w.until)
 	v.failed = w.c.Start.Time

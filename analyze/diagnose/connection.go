@@ -52,8 +52,11 @@ func (w *view) judge() Verdict {
 	if r := f.Request; r != nil && r.Method == "CONNECT" && !w.tunnelled() {
 		return w.first(proxyRules)
 	}
+	if v, ok := plainError(w); ok {
+		return v
+	}
 	waits := w.inTunnel() && w.client.LastNewData.Time <= w.f.ResponseAt.Time
-	if !w.expectsTLS() || w.hello == nil && w.client.DataPackets > 0 && !w.shaken() && !waits {
+	if !waits && (!w.expectsTLS() || w.hello == nil && w.client.DataPackets > 0 && !w.shaken()) {
 		return w.ok() // another protocol, whose ways to end are its own
 	}
 	if !w.shaken() {

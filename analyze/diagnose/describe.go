@@ -47,24 +47,26 @@ var ClassOrder = []Class{
 // gives those of UnreportedNotes.
 var (
 	Notes           = []string{"lossy", "slow", "fallback", "one-family-broken", "blind-reset-ignored", "go-output.contradiction"}
-	UnreportedNotes = []string{"slow", "blind-reset-ignored"}
+	UnreportedNotes = []string{"slow"}
 )
 
 // ConfiguredEvidence are the prefixes of observations that can join a verdict
-// of any class, where the go command's words or GOPROXY are known.
-var ConfiguredEvidence = []string{"go.", "fallback."}
+// of any class: where the go command's words or GOPROXY are known, or the
+// capture shows something beside the death.
+var ConfiguredEvidence = []string{"go.", "fallback.", "reset.ignored", "attempt."}
 
 // What several rules share.
 var (
 	provenanceEvidence = []string{
-		"reset.faster-than-rtt", "reset.early", "reset.time-fits", "reset.sender-continues", "reset.ttl", "reset.ipid",
+		"reset.faster-than-rtt", "reset.faster-once", "reset.early", "reset.time-fits", "reset.sender-continues", "reset.ttl", "reset.ipid",
 		"reset.sequence-sweep", "reset.payload", "reset.no-timestamps",
 	}
-	provenanceThresholds = []string{"rttSharePercent", "rttMargin", "localRTT", "ttlStep", "ipidStep", "ipidReach", "secondSender", "resetBurst"}
+	provenanceThresholds = []string{"rttSharePercent", "rttMargin", "rttSamples", "localRTT", "ttlStep", "ipidStep", "ipidReach", "secondSender", "repeats", "resetBurst"}
 	silenceEvidence      = []string{"server.silent", "keepalive.answered", "keepalive.unanswered"}
 	silenceThresholds    = []string{"quietFinding", "tlsTimeout", "probeAnswer"}
 	finEvidence          = []string{"fin.acknowledged", "fin.unanswered"}
-	askedThresholds      = []string{"refusalRecord", "recordOverhead13"}
+	askedThresholds      = []string{"recordOverhead13", "preambleMessages"}
+	endedThresholds      = []string{"emptyFrame", "controlBytes"}
 )
 
 var (
@@ -77,6 +79,9 @@ var (
 		{Proven, inRemote, "when.keepalive-answered", false},
 		{Proven, beyond, "when.silence-over", false},
 		{Consistent, beyond, "when.silence-open", false},
+	}
+	ignoredReach = []Reach{
+		{Proven, inHost, "when.intact-here", false}, {Suggested, inHost, "when.intact-likely", false}, {Consistent, linkOrHost, "when.capture-elsewhere", true},
 	}
 	messageReach = []Reach{{Proven, beyond, "when.message", false}}
 	icmpReach    = []Reach{{Proven, inNetwork, "when.icmp-policy", false}, {Proven, beyond, "when.icmp", false}}
@@ -124,8 +129,8 @@ var Descriptions = map[Class]*Description{
 	},
 	ConnectAnswerIgnored: {
 		Widest:   inHost,
-		Reach:    []Reach{{Proven, inHost, "when.intact-here", false}, {Consistent, linkOrHost, "when.capture-elsewhere", true}},
-		Evidence: []string{"synack.repeated", "syn.repeated-after-answer", "synack.differs"}, Thresholds: []string{"synackRepeats"},
+		Reach:    ignoredReach,
+		Evidence: []string{"synack.repeated", "syn.repeated-after-answer", "synack.differs"}, Thresholds: []string{"synackRepeats", "hostTurnaround"},
 	},
 	ConnectNoAnswer: {
 		Widest:   beyond,
@@ -135,8 +140,8 @@ var Descriptions = map[Class]*Description{
 	ConnectRefused: {
 		Widest:     beyond,
 		Reach:      []Reach{{Suggested, inNetwork, "when.reset-faster-address", false}, {Proven, beyond, "when.reset-seen", false}},
-		Evidence:   []string{"syn.reset", "reset.faster-than-rtt", "reset.ttl"},
-		Thresholds: []string{"rttSharePercent", "rttMargin", "localRTT", "ttlStep"},
+		Evidence:   []string{"syn.reset", "reset.faster-than-rtt", "reset.faster-once", "reset.ttl"},
+		Thresholds: []string{"rttSharePercent", "rttMargin", "rttSamples", "localRTT", "ttlStep"},
 	},
 	ConnectUnreachable: {Widest: beyond, Reach: icmpReach, Evidence: []string{"icmp.unreachable", "icmp.prohibited"}},
 
@@ -157,7 +162,7 @@ var Descriptions = map[Class]*Description{
 			{Proven, inHost, "when.loopback", false}, {Suggested, inHost, "when.reset-ahead", false},
 			{Suggested, atThisEnd, "when.waited", false}, {Consistent, atThisEnd, "when.silence-open", false},
 		},
-		Evidence: []string{"clienthello.absent", "reset.loopback", "reset.acks-unsent"}, Thresholds: silenceThresholds[:2],
+		Evidence: []string{"clienthello.absent", "reset.loopback", "reset.acks-unsent"}, Thresholds: []string{"quietFinding", "tlsTimeout", "hostTurnaround"},
 	},
 	TLSClientHelloLost: {
 		Widest:     inNetwork,
@@ -184,15 +189,15 @@ var Descriptions = map[Class]*Description{
 	TLSServerFlightStalled: {
 		Widest: beyond,
 		Reach: []Reach{
-			{Proven, beyond, "when.silence-over", false}, {Consistent, beyond, "when.silence-open", false}, {Consistent, anywhere, "when.flight-unclear", true},
+			{Proven, beyond, "when.silence-over", false}, {Consistent, beyond, "when.silence-open", false}, {Consistent, beyond, "when.flight-unclear", false},
 		},
 		Evidence:   lists([]string{"serverflight.incomplete", "serverflight.unclear"}, silenceEvidence, finEvidence),
-		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384"}),
+		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384", "joinedFlight"}),
 	},
 	TLSAnswerIgnored: {
 		Widest:   inHost,
-		Reach:    []Reach{{Proven, inHost, "when.intact-here", false}, {Consistent, linkOrHost, "when.capture-elsewhere", true}},
-		Evidence: []string{"answer.unacknowledged", "answer.resent"}, Thresholds: []string{"repeats", "repeatsSpan"},
+		Reach:    ignoredReach,
+		Evidence: []string{"answer.unacknowledged", "answer.resent"}, Thresholds: []string{"repeats", "repeatsSpan", "hostTurnaround"},
 	},
 	TLSReset: {
 		Widest: beyond, Reach: resetReach,
@@ -225,13 +230,14 @@ var Descriptions = map[Class]*Description{
 		Thresholds: lists(silenceThresholds, askedThresholds, []string{"controlBytes"}),
 	},
 	HTTPError: {
-		Widest: inRemote, Reach: []Reach{{Suggested, inRemote, "when.go-said", false}}, Evidence: []string{"go.inside-tls", "go.answer"},
+		Widest: inRemote, Reach: []Reach{{Suggested, inRemote, "when.go-said", false}, {Suggested, inRemote, "when.plain-status", false}},
+		Evidence: []string{"go.inside-tls", "go.answer", "http.status", "http.server"},
 	},
 
 	TransferRemoteIdle: {
 		Widest: beyond, Reach: slices.Concat(quietReach, []Reach{{Consistent, inRemote, "when.late-start", false}}),
 		Evidence:   lists([]string{"server.all-acknowledged", "server.stopped-in-record"}, silenceEvidence),
-		Thresholds: lists(silenceThresholds, askedThresholds),
+		Thresholds: lists(silenceThresholds, askedThresholds, endedThresholds),
 	},
 	TransferPathDead: {
 		Widest: beyond,
@@ -239,20 +245,23 @@ var Descriptions = map[Class]*Description{
 			{Proven, beyond, "when.unanswered-twice", false}, {Suggested, beyond, "when.unanswered-once", false}, {Consistent, beyond, "when.late-start", false},
 		},
 		Evidence:   []string{"request.resent", "keepalive.unanswered", "server.last-heard"},
-		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan"},
+		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan", "refusalRecord", "recordOverhead13"},
 	},
 	TransferHeavyLoss: {
-		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.hole", false}},
-		Evidence: []string{"server.hole", "server.gaps", "client.duplicate-acks"}, Thresholds: []string{"quietFinding", "holes"},
+		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.hole", false}, {Consistent, inNetwork, "when.hole-moving", false}},
+		Evidence: []string{"server.hole", "server.gaps", "client.duplicate-acks"}, Thresholds: []string{"quietFinding", "holes", "holesSpan"},
 	},
 	TransferReset: {
 		Widest: beyond, Reach: resetReach,
 		Evidence:   lists([]string{"reset.in-transfer"}, provenanceEvidence),
-		Thresholds: lists([]string{"midBody"}, askedThresholds, provenanceThresholds),
+		Thresholds: lists([]string{"midBody"}, askedThresholds, endedThresholds, []string{"refusalRecord"}, provenanceThresholds),
 	},
 	TransferTruncated: {
-		Widest: beyond, Reach: []Reach{{Proven, beyond, "when.in-record", false}, {Suggested, beyond, "when.before-answer", false}},
-		Evidence: []string{"close.in-record", "close.before-answer"}, Thresholds: askedThresholds,
+		Widest: beyond, Reach: []Reach{
+			{Proven, beyond, "when.in-record", false}, {Suggested, beyond, "when.before-answer", false}, {Consistent, beyond, "when.no-notify", false},
+		},
+		Evidence:   []string{"close.in-record", "close.before-answer", "close.without-notify"},
+		Thresholds: lists(askedThresholds, endedThresholds, []string{"refusalRecord", "readerCloses", "midBody", "lateData"}),
 	},
 	TransferReceiverStalled: {
 		Widest: atThisEnd, Reach: []Reach{{Proven, atThisEnd, "when.own-window", false}},
@@ -265,9 +274,17 @@ var Descriptions = map[Class]*Description{
 		Thresholds: lists([]string{"giveUp", "quietFinding", "lateData"}, askedThresholds),
 	},
 	ClientStalled: {
-		Widest: atThisEnd, Reach: []Reach{{Proven, atThisEnd, "when.silence-over", false}, {Consistent, atThisEnd, "when.silence-open", false}},
-		Evidence:   lists([]string{"serverflight.complete"}, silenceEvidence, finEvidence),
-		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384"}),
+		Widest: atThisEnd, Reach: []Reach{
+			{Suggested, atThisEnd, "when.silence-over", false}, {Consistent, atThisEnd, "when.silence-open", false}, {Consistent, atThisEnd, "when.flight-joined", false},
+		},
+		Evidence:   lists([]string{"serverflight.complete", "serverflight.acknowledged"}, silenceEvidence, finEvidence),
+		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384", "joinedFlight"}),
 	},
-	ClientVerificationStalled: {Widest: atThisEnd, Unreported: true},
+	ClientVerificationStalled: {
+		Widest: atThisEnd, Reach: []Reach{
+			{Suggested, atThisEnd, "when.revocation", false}, {Consistent, atThisEnd, "when.revocation", false},
+		},
+		Evidence:   []string{"revocation.unanswered"},
+		Thresholds: []string{"tlsTimeout"},
+	},
 }

@@ -53,7 +53,7 @@ func (q *question) judge(env *Env) Verdict {
 	if q.address && len(q.queries) > 0 {
 		for _, r := range lookupRules {
 			v, ok := r(q, env)
-			if !ok || v.Class == DNSNoAnswer && env.elapsed(q.queries[0].Time, env.End) < min(quietFinding, env.End-q.queries[0].Time) {
+			if !ok {
 				continue
 			}
 			if Classes[v.Class].Absence && env.DropsKnown && env.Drops > 0 {
@@ -248,7 +248,7 @@ func dnsUnreachable(q *question, _ *Env) (Verdict, bool) {
 
 // dnsNoAnswer finds queries that nothing came back for (D1).
 func dnsNoAnswer(q *question, env *Env) (Verdict, bool) {
-	if len(q.answers) > 0 {
+	if len(q.answers) > 0 || q.cut {
 		return Verdict{}, false
 	}
 	last := q.queries[len(q.queries)-1]
@@ -256,7 +256,7 @@ func dnsNoAnswer(q *question, env *Env) (Verdict, bool) {
 	if env.Final || env.End > until {
 		until = env.End
 	}
-	d := until - q.queries[0].Time
+	d := env.elapsed(q.queries[0].Time, until)
 	if d < quietFinding {
 		return Verdict{}, false
 	}

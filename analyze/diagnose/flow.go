@@ -93,15 +93,14 @@ func (f *AddressFacts) Learn(c *tcpflow.Conn) {
 		}
 		f.MaxTTL = max(f.MaxTTL, server.MaxTTL)
 	}
-	if rtt := c.InitialRTT; rtt > 0 {
-		f.sample(rtt, 1)
+	shaken := c.HandshakeACK.Seen() && server.SYN.Seen() && c.InitialRTT > 0
+	if shaken {
+		f.sample(c.InitialRTT, 1)
 	}
 	if client != nil && client.RTT.Samples > 0 && client.RTT.Min > 0 {
 		n := client.RTT.Samples
-		if c.InitialRTT > 0 && n > 1 {
+		if shaken {
 			n-- // the SYN's is in both
-		} else if c.InitialRTT > 0 {
-			n = 0
 		}
 		f.sample(client.RTT.Min, n)
 	}

@@ -62,7 +62,7 @@ func (w *view) finished13() bool {
 	switch {
 	case len(w.cs.First) > 0:
 		end = w.cs.First[0].Offset
-	case w.f.Request == nil:
+	case w.f.Request == nil && w.client != nil:
 		// Without a record, the sequence numbers tell what was sent.
 		end = int64(w.client.SentEnd()) - 1
 		if w.client.FIN.Seen() {

@@ -29,7 +29,8 @@ func (a *Aggregator) Lookup(i int, l *dnswire.Lookup, v *Verdict, isTarget bool)
 // question are left out: nobody takes them.
 func newQuestion(l *dnswire.Lookup) question {
 	q := question{
-		name: l.Name, address: l.Type == typeA || l.Type == typeAAAA, v6: l.Type == typeAAAA,
+		client: decode.Addr(l.Client.Addr),
+		name:   l.Name, address: l.Type == typeA || l.Type == typeAAAA, v6: l.Type == typeAAAA,
 		server: tcpflow.Endpoint{Addr: l.Server.Addr, Port: l.Server.Port}, sent: l.Sent(),
 	}
 	for i := range l.Queries {
@@ -38,6 +39,7 @@ func newQuestion(l *dnswire.Lookup) question {
 	for i := range l.Responses {
 		r := &l.Responses[i]
 		if r.Mismatch || r.Malformed != "" {
+			q.cut = q.cut || !r.Mismatch
 			continue
 		}
 		q.answers = append(q.answers, newAnswer(r))

@@ -124,7 +124,10 @@ func TestLookups(t *testing.T) {
 			d.ask("1001", 1, a).answer("1001", 1, a, 0, "198.51.100.1").answer("1001", 1, a, 0, "203.0.113.77")
 			connect(t, d)
 		}, 0, OK, nil},
-		{"answered, and no attempt follows", func(_ *testing.T, d *dns) { d.ask("1001", 1, a).answer("1001", 1, a, 0, "198.51.100.1") }, 20 * sec, ConnectNotSent, atThisEnd},
+		{"answered, and no attempt follows", func(_ *testing.T, d *dns) {
+			d.p.health.Unfiltered = true
+			d.ask("1001", 1, a).answer("1001", 1, a, 0, "198.51.100.1")
+		}, 20 * sec, ConnectNotSent, atThisEnd},
 		{"answered just before the end", func(_ *testing.T, d *dns) { d.ask("1001", 1, a).answer("1001", 1, a, 0, "198.51.100.1") }, 2 * sec, OK, nil},
 	} {
 		t.Run(s.name, func(t *testing.T) {

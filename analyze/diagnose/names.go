@@ -23,6 +23,10 @@ type nameFacts struct {
 	death       *Verdict
 	deathLookup int
 	firstFailed int64
+	// client asked; asked is true where a question is in the capture, cut
+	// where an answer is not whole in it.
+	client     decode.Addr
+	asked, cut bool
 	// poisoned is true where an answer was forged or led nowhere.
 	poisoned bool
 }
@@ -59,6 +63,7 @@ func (a *Aggregator) question(i int, q *question, v *Verdict, isTarget bool) {
 		a.names[key] = n
 	}
 	n.relevance = max(n.relevance, rel)
+	n.client, n.asked, n.cut = q.client, n.asked || len(q.queries) > 0, n.cut || q.cut
 	if g := q.good(); g != nil {
 		if g.Time > n.answered {
 			n.answered, n.frame, n.lookup = g.Time, g.Frame, i
@@ -85,7 +90,7 @@ func (a *Aggregator) question(i int, q *question, v *Verdict, isTarget bool) {
 
 // lookups adds what the names' lookups died of, and the lookups that were
 // answered and followed by no attempt to connect.
-func (a *Aggregator) lookups(env *Env) {
+func (a *Aggregator) lookups(env *Env, h *Health) {
 	for name, n := range a.names {
 		// An answer that came after the question of a failed lookup was
 		// asked makes that good: the other family, or the second try.
@@ -96,7 +101,7 @@ func (a *Aggregator) lookups(env *Env) {
 			}
 			continue
 		}
-		a.notSent(name, n, env)
+		a.notSent(name, n, env, h)
 	}
 }
 
@@ -122,9 +127,15 @@ func (a *Aggregator) poisoned(k *contact) bool {
 
 // notSent finds a lookup that was answered and followed by no attempt to
 // connect (L1), in a capture that would have shown one.
-func (a *Aggregator) notSent(name string, n *nameFacts, env *Env) {
+func (a *Aggregator) notSent(name string, n *nameFacts, env *Env, h *Health) {
 	if n.answered == 0 || len(n.addrs) == 0 || n.relevance < a.asked() || env.Drops > 0 || env.Damaged ||
-		env.End-n.answered < quietFinding || a.attempted(name, n) {
+		env.elapsed(n.answered, env.End) < quietFinding || a.attempted(name, n) {
+		return
+	}
+	if why := a.unseen(n, env, h); why != "" {
+		if a.unclear == "" || why < a.unclear {
+			a.unclear = why
+		}
 		return
 	}
 	k := a.contact(contactKey{host: name}, n.answered)
@@ -139,6 +150,34 @@ func (a *Aggregator) notSent(name string, n *nameFacts, env *Env) {
 	v.skip("skip.no-host-events")
 	k.relevance = max(k.relevance, n.relevance)
 	k.died(&v, -1, n.lookup)
+}
+
+// unseen returns why an attempt to connect after the lookup of n may have gone
+// out and not be in the capture, empty where it would be.
+func (a *Aggregator) unseen(n *nameFacts, env *Env, h *Health) string {
+	host := env.host(n.client)
+	switch {
+	case host == nil || host.vantage() == elsewhere:
+		return "skip.capture-elsewhere"
+	case !n.asked:
+		return "skip.question-missing"
+	case n.cut:
+		return "skip.answer-cut"
+	case a.unnamed >= n.answered:
+		return "skip.host-unknown"
+	case h.Unfiltered, host.TCP, isLoopback(n.client) && h.Segments > 0:
+		return ""
+	}
+	return "skip.no-tcp"
+}
+
+// isLoopback reports whether a is an address of the host's own, such as
+// programs use towards a resolver on the same machine.
+func isLoopback(a decode.Addr) bool {
+	if isV4(a) {
+		return a[12] == 127
+	}
+	return a == decode.Addr{15: 1}
 }
 
 // asked returns the relevance of names that are sure to have been looked up

@@ -34,7 +34,11 @@ type pipe struct {
 	names   map[decode.Addr]string
 	lookups int
 	tee     func(*capture.Packet)
+	snap    int // snapshot length in bytes, zero for none
 	flow    func(*Flow)
+	rename  func(*Flow) // says whose a connection is, nil for nobody
+	hosts   map[decode.Addr]*HostFacts
+	segment func(*decode.Segment) // changes what was decoded, nil for none
 }
 
 type judged struct {
@@ -61,11 +65,24 @@ func newPipe(t *testing.T) *pipe {
 	p.dns.Done = p.lookup
 	p.env.DropsKnown = true
 	p.env.Heard = true
+	p.hosts = make(map[decode.Addr]*HostFacts)
+	p.env.Host = func(a decode.Addr) *HostFacts { return p.hosts[a] }
 	p.env.Address = func(a decode.Addr) *AddressFacts { return p.addrs[a] }
 	return p
 }
 
+// host returns the facts about a client's address.
+func (p *pipe) host(a decode.Addr) *HostFacts {
+	if p.hosts[a] == nil {
+		p.hosts[a] = new(HostFacts)
+	}
+	return p.hosts[a]
+}
+
 func (p *pipe) packet(k *capture.Packet) {
+	if p.snap > 0 && len(k.Data) > p.snap {
+		k.Data = k.Data[:p.snap]
+	}
 	if p.tee != nil {
 		p.tee(k)
 	}
@@ -75,10 +92,16 @@ func (p *pipe) packet(k *capture.Packet) {
 	p.env.End = max(p.env.End, k.Time)
 	p.segs = p.dec.Decode(k, p.segs[:0])
 	for i := range p.segs {
+		if p.segment != nil {
+			p.segment(&p.segs[i])
+		}
 		switch s := &p.segs[i]; s.Proto {
 		case decode.ProtoTCP:
 			p.table.Segment(s)
 		case decode.ProtoUDP:
+			if s.DstPort == 53 {
+				p.host(s.Src).Datagram(s)
+			}
 			p.dns.Feed(s.Frame, s.Time, dnswire.Endpoint{Addr: s.Src, Port: s.SrcPort}, dnswire.Endpoint{Addr: s.Dst, Port: s.DstPort}, dnswire.UDP, s.Payload)
 		case decode.ProtoICMP, decode.ProtoICMPv6:
 			if q := s.Quote; q != nil && q.Proto == decode.ProtoUDP {
@@ -149,6 +172,9 @@ func (p *pipe) Done(c *tcpflow.Conn) {
 	if f.ServerName == "" {
 		f.ServerName = p.names[c.ServerEnd().Addr]
 	}
+	if p.rename != nil {
+		p.rename(f)
+	}
 	isTarget := slices.Contains(p.targets, f.ServerName)
 	f.Target = isTarget
 	facts := p.addrs[c.ServerEnd().Addr]
@@ -156,16 +182,8 @@ func (p *pipe) Done(c *tcpflow.Conn) {
 		facts = new(AddressFacts)
 		p.addrs[c.ServerEnd().Addr] = facts
 	}
-	if s := c.Server(); s != nil && s.SYN.Seen() {
-		facts.Answered++
-		if rtt := c.InitialRTT; rtt > 0 && (facts.MinRTT == 0 || rtt < facts.MinRTT) {
-			facts.MinRTT = rtt
-		}
-		if facts.MinTTL == 0 || s.MinTTL < facts.MinTTL {
-			facts.MinTTL = s.MinTTL
-		}
-		facts.MaxTTL = max(facts.MaxTTL, s.MaxTTL)
-	}
+	facts.Learn(c)
+	p.host(c.ClientEnd().Addr).LearnClient(c)
 	if p.flow != nil {
 		p.flow(f)
 	}

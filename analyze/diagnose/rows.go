@@ -43,7 +43,7 @@ var Rows = []Row{
 	{ID: "L6", Classes: []Class{TLSAnswerIgnored}},
 	{ID: "L7", Classes: []Class{TLSLocalInterception}},
 	{ID: "L8", Classes: []Class{TransferReceiverStalled}},
-	{ID: "L9", Classes: []Class{ClientVerificationStalled, ClientStalled}},
+	{ID: "L9", Classes: []Class{ClientVerificationStalled, ClientStalled}, Evidence: []string{"revocation.unanswered"}},
 	{ID: "L10", Classes: []Class{ClientAborted}},
 
 	{ID: "D1", Classes: []Class{DNSNoAnswer}},
@@ -102,7 +102,7 @@ var Rows = []Row{
 	{ID: "T8", Classes: []Class{OK}, Notes: []string{"slow"}},
 	{ID: "T9", Classes: []Class{TransferTruncated}},
 	{ID: "T10", Classes: []Class{TransferReset}},
-	{ID: "T11", Classes: []Class{HTTPError}, Evidence: []string{"go.inside-tls", "go.answer"}},
+	{ID: "T11", Classes: []Class{HTTPError}, Evidence: []string{"go.inside-tls", "go.answer", "http.status"}},
 	{ID: "T12", Classes: []Class{HTTPError}, Evidence: []string{"go.inside-tls", "go.answer"}},
 	{ID: "T13", Classes: []Class{ConnectNoAnswer, TLSNoServerHello, TLSReset}},
 	{ID: "T14", Classes: []Class{OK}},

@@ -118,6 +118,10 @@ const (
 	// emptyFrame is the length of an HTTP/2 frame without content (RFC 9113,
 	// section 4.1).
 	emptyFrame = 9
+	// joinedFlight is the least length of a record that holds a server's
+	// EncryptedExtensions with its certificate behind it: the former takes less
+	// than 100 bytes, no certificate less than 300.
+	joinedFlight = 400
 	// recordOverhead13 is what TLS 1.3 adds to the content of a record.
 	recordOverhead13 = 17
 )

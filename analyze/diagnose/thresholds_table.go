@@ -48,5 +48,6 @@ var Thresholds = []Threshold{
 	{Value: Bytes("finishedRecord384", finishedRecord384), Source: "RFC 8446, sections 4.4.4 and 5.2"},
 	{Value: Num("preambleMessages", preambleMessages), Source: "RFC 9113, section 3.4"},
 	{Value: Bytes("emptyFrame", emptyFrame), Source: "RFC 9113, section 4.1"},
+	{Value: Bytes("joinedFlight", joinedFlight)},
 	{Value: Bytes("recordOverhead13", recordOverhead13), Source: "RFC 8446, section 5.2"},
 }

@@ -109,6 +109,9 @@ func answerIgnored(w *view) (Verdict, bool) {
 	if w.c.Last.Time-s.FirstData.Time < repeatsSpan {
 		return Verdict{}, false
 	}
+	if !w.nearClient() {
+		return w.unusable([]string{"skip.capture-elsewhere"}), true
+	}
 	level, places := w.blameHost()
 	v := w.verdict(TLSAnswerIgnored, level, places, w.c.Last.Time)
 	v.failed = s.FirstData.Time
@@ -179,9 +182,16 @@ func serverFlightStalled(w *view) (Verdict, bool) {
 		id = "serverflight.incomplete"
 	case flightComplete:
 		class, places, id = ClientStalled, atThisEnd, "serverflight.complete"
+		if level == Proven {
+			// That the client sent nothing is proven, not that the go command
+			// stood still: a filter of the host may have held it back.
+			level = Suggested
+		}
+	case flightAcknowledged:
+		class, places, id, level = ClientStalled, atThisEnd, "serverflight.acknowledged", Consistent
 	default:
 		// Either end may be the one that does not go on.
-		places, id, level = anywhere, "serverflight.unclear", Consistent
+		id, level = "serverflight.unclear", Consistent
 	}
 	v := w.verdict(class, level, places, w.until)
 	v.Stage = StageTLS
@@ -191,8 +201,11 @@ func serverFlightStalled(w *view) (Verdict, bool) {
 		v.evidence("serverflight.incomplete", frames(w.server.FirstData, since), Bytes("bytes", int64(w.server.NewBytes)))
 	case "serverflight.complete":
 		v.evidence("serverflight.complete", frames(w.server.FirstData, since), Bytes("bytes", int64(w.server.NewBytes)))
+	case "serverflight.acknowledged":
+		v.evidence("serverflight.acknowledged", frames(w.server.FirstData, since, w.client.Progress), Bytes("bytes", int64(w.server.NewBytes)))
 	default:
 		v.evidence("serverflight.unclear", frames(w.server.FirstData, since), Bytes("bytes", int64(w.server.NewBytes)))
+		v.skip("skip.flight-unclear")
 	}
 	w.silenceEvidence(&v, since)
 	w.finTest(&v)
@@ -205,6 +218,9 @@ const (
 	flightUnclear flightState = iota
 	flightIncomplete
 	flightComplete
+	// flightAcknowledged is one that may well be complete: messages joined in
+	// one record that has room for all of them, and acknowledged.
+	flightAcknowledged
 )
 
 // flight tells whether the server's first flight has ended. In TLS 1.3 it
@@ -231,6 +247,17 @@ func (w *view) flight() flightState {
 	switch w.ss.Last[1].Length {
 	case finishedRecord, finishedRecord384:
 		return flightComplete
+	}
+	first := int(w.ss.First[0].Length)
+	switch {
+	case t.ServerHello.PSK || w.c.Outstanding(w.sd) > 0:
+		return flightUnclear
+	case first < joinedFlight:
+		// EncryptedExtensions alone: this server gives each message a record
+		// of its own, and that of Finished has not come.
+		return flightIncomplete
+	case w.ss.Encrypted == 1:
+		return flightAcknowledged
 	}
 	return flightUnclear
 }

@@ -175,8 +175,16 @@ func receiverStalled(w *view) (Verdict, bool) {
 // client's own duplicate acknowledgements.
 func heavyLoss(w *view) (Verdict, bool) {
 	c, s := w.client, w.server
-	if !c.SACKAt.Seen() || int32(c.SACKLeft-c.HighAck) <= 0 || c.SACKAt.Time < c.Progress.Time || s.LostSegments+s.OutOfOrder < holes {
+	if s.LostSegments+s.OutOfOrder < holes {
 		return Verdict{}, false
+	}
+	end, at := c.SACKLeft, c.SACKAt
+	if !at.Seen() || int32(end-c.HighAck) <= 0 || at.Time < c.Progress.Time {
+		// The sequence number of a bare acknowledgement can show it too.
+		if s.HoleWait < quietFinding || w.c.Outstanding(w.sd) == 0 || s.Last.Time < c.Progress.Time {
+			return Verdict{}, false
+		}
+		end, at = s.SentEnd(), s.Last
 	}
 	since, level := s.LastData, Suggested
 	if w.until-since.Time < quietFinding {
@@ -189,7 +197,7 @@ func heavyLoss(w *view) (Verdict, bool) {
 	}
 	v := w.verdict(TransferHeavyLoss, level, inNetwork, w.until, w.quiet(since.Time), w.received())
 	v.failed = c.Progress.Time
-	v.evidence("server.hole", frames(c.Progress, c.SACKAt), Bytes("from", int64(c.HighAck)), Bytes("to", int64(c.SACKLeft)))
+	v.evidence("server.hole", frames(c.Progress, at), Bytes("from", int64(c.HighAck)), Bytes("to", int64(end)))
 	v.evidence("server.gaps", nil, Num("count", int64(s.LostSegments)), Num("again", int64(s.Retransmissions+s.FastRetransmissions+s.OutOfOrder)))
 	if c.DuplicateACKs > 0 {
 		v.evidence("client.duplicate-acks", frames(c.SACKAt), Num("count", int64(c.DuplicateACKs)))
@@ -261,7 +269,7 @@ func truncated(w *view) (Verdict, bool) {
 // so that it is no idle connection, and not at once, so that a client that
 // knew the answer to be complete would have closed first.
 func (w *view) cutShort(fin tcpflow.Point) bool {
-	if w.ss == nil || w.cs == nil || w.ss.Missing > 0 || w.ss.Open.Frame != 0 || w.farewell(fin.Time) || !w.started() {
+	if w.ss == nil || w.cs == nil || w.ss.Missing > 0 || w.ss.Open.Frame != 0 || w.farewell(fin.Time) || w.endedStream() || !w.started() {
 		return false
 	}
 	since := fin.Time - w.server.LastNewData.Time

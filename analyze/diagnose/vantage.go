@@ -36,7 +36,9 @@ func (h *HostFacts) ttl(n uint8) {
 	}
 }
 
-func (h *HostFacts) answeredIn(d int64) {
+// Answered adds the time in ns from a question to the host, such as address
+// resolution, to its answer.
+func (h *HostFacts) Answered(d int64) {
 	if d > 0 && (h.Turnaround == 0 || d < h.Turnaround) {
 		h.Turnaround = d
 	}
@@ -58,8 +60,8 @@ func (h *HostFacts) direction(bits uint8) {
 	h.Outbound = h.Outbound || bits&(1<<2) != 0
 }
 
-// Connection adds what a connection of the host as its client shows.
-func (h *HostFacts) Connection(c *tcpflow.Conn) {
+// LearnClient adds what a connection of the host as its client shows.
+func (h *HostFacts) LearnClient(c *tcpflow.Conn) {
 	client, server := spoke(c.Client()), spoke(c.Server())
 	if client == nil {
 		return
@@ -80,10 +82,10 @@ func (h *HostFacts) Connection(c *tcpflow.Conn) {
 		h.Merged = true
 	}
 	if c.HandshakeACK.Seen() && server.LastSYN.Seen() {
-		h.answeredIn(c.HandshakeACK.Time - server.LastSYN.Time)
+		h.Answered(c.HandshakeACK.Time - server.LastSYN.Time)
 	}
 	if server.RTT.Samples > 0 {
-		h.answeredIn(server.RTT.Min)
+		h.Answered(server.RTT.Min)
 	}
 }
 
@@ -92,7 +94,7 @@ func (h *HostFacts) add(o *HostFacts) {
 		return
 	}
 	h.ttl(o.MinTTL)
-	h.answeredIn(o.Turnaround)
+	h.Answered(o.Turnaround)
 	h.Inbound, h.Outbound = h.Inbound || o.Inbound, h.Outbound || o.Outbound
 	h.Unfilled, h.Owned = h.Unfilled || o.Unfilled, h.Owned || o.Owned
 	h.Merged, h.TCP = h.Merged || o.Merged, h.TCP || o.TCP
@@ -149,7 +151,7 @@ func (e *Env) host(a decode.Addr) *HostFacts {
 // seen of its client.
 func (w *view) vantage() vantage {
 	var h HostFacts
-	h.Connection(w.c)
+	h.LearnClient(w.c)
 	h.add(w.env.host(w.c.ClientEnd().Addr))
 	return h.vantage()
 }

@@ -62,8 +62,8 @@ func TestSumDB(t *testing.T) {
 		path     string
 	}{
 		{"off", "", false, ""}, {"", "", false, ""}, {"a b c", "", false, ""},
-		{"sum.golang.org", "sum.golang.org", false, "/sumdb/sum.golang.org/supported"},
-		{"sum.golang.google.cn", "sum.golang.google.cn", true, "/sumdb/sum.golang.org/supported"},
+		{sumDBOfGo, sumDBOfGo, false, "/sumdb/" + sumDBOfGo + "/supported"},
+		{sumDBInChina, sumDBInChina, true, "/sumdb/" + sumDBOfGo + "/supported"},
 		{"sums.example+033de0ae+Ac", "sums.example", false, "/sumdb/sums.example/supported"},
 		{"sums.example https://mirror.example/s", "mirror.example", true, "/sumdb/sums.example/supported"},
 	} {

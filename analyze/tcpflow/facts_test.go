@@ -104,6 +104,9 @@ func TestRTT(t *testing.T) {
 31  > A 1101 5001 len=100
 330 > A 1001 5001 len=100 => retransmission
 340 < A 5001 1201`, RTT{10e6, 10e6, 10e6, 1}, RTT{10e6, 10e6, 10e6, 1}},
+		{"nor does a reset", opened + `
+30 > A 1001 5001 len=100
+31 < RA 5001 1101`, RTT{10e6, 10e6, 10e6, 1}, RTT{10e6, 10e6, 10e6, 1}},
 		{"what is sent after it does", opened + `
 30  > A 1001 5001 len=100
 330 > A 1001 5001 len=100 => retransmission

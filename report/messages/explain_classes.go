@@ -275,10 +275,11 @@ var explanations = map[diagnose.Class]Explanation{
 		},
 	},
 	diagnose.HTTPError: {
-		Seen: "The module proxy answered with an HTTP error, or ended a stream with an HTTP/2 error. Both are encrypted: only with the go command's own output (--go-output) is this class given. The transport was healthy.",
+		Seen: "The module proxy answered with an HTTP error, or ended a stream with an HTTP/2 error. Inside TLS both are encrypted, and only the go command's own output (--go-output) tells them; over plain HTTP the status line is in the capture. The transport was healthy.",
 		Alikes: []Alike{
 			{"a small file", "Inside TLS a short answer and an error look the same; without the go command's output the verdict is ok."},
 			{"a CONNECT proxy that refuses (proxy.refused)", "Its status is readable in the packets."},
+			{"404 or 410 over plain HTTP", "The go command takes it for an answer: the proxy does not have it."},
 		},
 	},
 
@@ -352,6 +353,5 @@ var explanations = map[diagnose.Class]Explanation{
 		Alikes: []Alike{
 			{"a client that is slow for another reason (client.stalled)", "There no such request is unanswered."},
 		},
-		Unreported: "No rule joins the two in this version: such a handshake is told as client.stalled, and the unanswered requests are in the connection table.",
 	},
 }

@@ -54,21 +54,29 @@ var texts = map[string]string{
 	"refute.window-opened":     "A window update of this machine that the capture lacks.",
 
 	// What the capture could not show.
+	"skip.answer-cut":             "An answer with addresses is not whole in the file, so connections to the others cannot be told apart.",
 	"skip.capture-dropped":        "The capture dropped packets, so nothing is concluded from what it lacks.",
+	"skip.capture-elsewhere":      "The capture was not made at the client: what was lost before the capture point is not in the file.",
 	"skip.capture-missed":         "The capture lacks bytes that an end acknowledged, so nothing is concluded from what it lacks.",
 	"skip.certificate-encrypted":  "TLS 1.3 hides the certificate and the reason for refusing it; go's own text or a live probe has them.",
 	"skip.clock-step":             "The capture's clock was set, so times across the step are not to be trusted.",
 	"skip.drops-unknown":          "The file does not say whether packets were dropped while capturing.",
+	"skip.host-unknown":           "Connections to port 443 followed whose host is not known; one of them may be the one looked for.",
+	"skip.flight-unclear":         "Whether the server's part of the handshake was complete is encrypted: if it was, the client is the one that did not go on.",
+	"skip.owner-unknown":          "The capture does not say which program made the attempts; their time and the go command's end speak for it.",
 	"skip.no-host-events":         "Whether a program tried to connect is not in the packets; process or firewall records would show it.",
 	"skip.no-keepalive":           "No keep-alive round was seen: capture at least 35 s of silence to tell a dead path from a silent server.",
+	"skip.no-tcp":                 "The file holds no TCP of this client and does not say that its capture filter let any through.",
 	"skip.not-judged":             "No connection that counts was captured from its beginning and in both directions.",
 	"skip.nothing-heard":          "Nothing at all was answered in this capture, so it may hold one direction only.",
 	"skip.one-direction":          "Only one direction of this connection was captured.",
+	"skip.question-missing":       "The question that was answered is not in the file, so packets of the client are missing.",
 	"skip.started-before-capture": "The connection had begun before the capture; what happened earlier is not known.",
 
 	// Notes.
 	"lossy":                   "packets were lost and made up for",
 	"fallback":                "a host or address failed and another one made it good",
 	"go-output.contradiction": "go's own words and the packets contradict each other; the report gives both and prefers neither",
+	"blind-reset-ignored":     "a reset came that the client had no use for, and changed nothing",
 	"one-family-broken":       "one address family (IPv4 or IPv6) failed and the other one worked",
 }
