@@ -119,41 +119,6 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	}
 }
 
-// follow takes what tells whose a connection is.
-func (k *contact) follow(w *view) {
-	k.spoke = k.spoke || w.hello != nil || w.client != nil && w.client.DataPackets > 0
-	k.tried = max(k.tried, w.c.Last.Time)
-	k.open = k.open || w.open && w.established()
-	if w.left.Seen() && w.established() {
-		k.left = max(k.left, w.left.Time)
-	}
-	if w.server == nil || w.server.NewBytes == 0 {
-		return
-	}
-	at := w.server.LastNewData.Time
-	if w.left.Seen() && at > w.left.Time {
-		// A server's farewell comes after the client has left.
-		at = w.client.Progress.Time
-		if w.ss != nil && w.ss.Last[0].Frame != 0 {
-			at = w.ss.Last[0].Time
-		}
-		at = min(at, w.left.Time)
-	}
-	k.worked = max(k.worked, at)
-}
-
-// keep remembers the notes of a connection that did not die.
-func (k *contact) keep(v *Verdict) {
-	for _, n := range v.Notes {
-		if !slices.Contains(k.notes, n) {
-			k.notes = append(k.notes, n)
-		}
-	}
-	if len(v.Notes) > 0 && len(k.seen) < maxContactNotes {
-		k.seen = append(k.seen, v.Evidence...)
-	}
-}
-
 // contact finds or makes the summary of a host at an address.
 func (a *Aggregator) contact(key contactKey, at int64) *contact {
 	if a.contacts == nil {
@@ -230,6 +195,7 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	switch {
 	case last != nil:
 		v, subjectConn, subjectLookup = a.verification(last), last.conn, last.lookup
+		last.unowned(&v, &h)
 	case a.stray(least) != nil:
 		v, subjectConn, subjectLookup = *a.stray(least), -1, -1
 	case !a.any(least):
@@ -240,44 +206,6 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	a.qualify(&v, env, h)
 	a.noteFallback(&v, least, fallback)
 	return v, subjectConn, subjectLookup
-}
-
-// ProcessVerdict is the verdict on what one process did.
-type ProcessVerdict struct {
-	PID     uint32
-	Verdict Verdict
-}
-
-// maxProcesses bounds how many processes get a verdict of their own.
-const maxProcesses = 64
-
-// Processes judges each process that owned a connection of the go command,
-// ordered by process number. It is to be called after Verdict.
-func (a *Aggregator) Processes(env *Env, h Health) (out []ProcessVerdict) {
-	least := a.least()
-	var pids []uint32
-	for _, k := range a.contacts {
-		if k.pid != 0 && k.relevance >= least && !slices.Contains(pids, k.pid) && len(pids) < maxContacts {
-			pids = append(pids, k.pid)
-		}
-	}
-	slices.Sort(pids)
-	for _, pid := range pids[:min(len(pids), maxProcesses)] {
-		own := func(k *contact) bool { return k.pid == pid }
-		last, fallback := a.last(least, own)
-		var v Verdict
-		if last != nil {
-			v = a.verification(last)
-		} else {
-			v = a.fine(least, own)
-		}
-		a.qualify(&v, env, h)
-		if v.Class == OK && fallback {
-			v.note("fallback")
-		}
-		out = append(out, ProcessVerdict{pid, v})
-	}
-	return out
 }
 
 // last returns the contact whose death explains the failure, nil for none, of

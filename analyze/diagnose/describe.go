@@ -66,6 +66,7 @@ var (
 	silenceThresholds    = []string{"quietFinding", "tlsTimeout", "probeAnswer"}
 	finEvidence          = []string{"fin.acknowledged", "fin.unanswered"}
 	askedThresholds      = []string{"recordOverhead13", "preambleMessages"}
+	freezeThresholds     = []string{"freezeLeast", "freezeMost"}
 	endedThresholds      = []string{"emptyFrame", "controlBytes"}
 )
 
@@ -236,16 +237,16 @@ var Descriptions = map[Class]*Description{
 
 	TransferRemoteIdle: {
 		Widest: beyond, Reach: slices.Concat(quietReach, []Reach{{Consistent, inRemote, "when.late-start", false}}),
-		Evidence:   lists([]string{"server.all-acknowledged", "server.stopped-in-record"}, silenceEvidence),
-		Thresholds: lists(silenceThresholds, askedThresholds, endedThresholds),
+		Evidence:   lists([]string{"server.all-acknowledged", "server.stopped-in-record", "server.froze"}, silenceEvidence),
+		Thresholds: lists(silenceThresholds, askedThresholds, endedThresholds, freezeThresholds),
 	},
 	TransferPathDead: {
 		Widest: beyond,
 		Reach: []Reach{
 			{Proven, beyond, "when.unanswered-twice", false}, {Suggested, beyond, "when.unanswered-once", false}, {Consistent, beyond, "when.late-start", false},
 		},
-		Evidence:   []string{"request.resent", "keepalive.unanswered", "server.last-heard"},
-		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan", "refusalRecord", "recordOverhead13"},
+		Evidence:   []string{"request.resent", "keepalive.unanswered", "server.last-heard", "server.froze"},
+		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan", "refusalRecord", "recordOverhead13", "freezeLeast", "freezeMost"},
 	},
 	TransferHeavyLoss: {
 		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.hole", false}, {Consistent, inNetwork, "when.hole-moving", false}},

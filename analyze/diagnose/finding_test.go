@@ -84,6 +84,10 @@ func TestTruncatedBetweenRecords(t *testing.T) {
 			download(t, w).request().down(appData(4000)).wait(200 * ms).down(appData(19)).sfin().cfin()
 			return 0
 		}, OK, nil, Proven, nil},
+		{"behind the frame that ends the answer", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(4000)).down(appData(9+recordOverhead13)).wait(200*ms).sfin().up(appData(19), false).cfin()
+			return 0
+		}, OK, nil, Proven, nil},
 		{"at once, as a server does that closes after each answer", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)).sfin().cfin()
 			return 0
@@ -250,6 +254,57 @@ func TestFlightEnd(t *testing.T) {
 	})
 }
 
+func TestFreeze(t *testing.T) {
+	for n, froze := range map[int]bool{6000: true, 2000: false, 15000: false} {
+		p := newPipe(t)
+		w := newWire(p, v4Server)
+		download(t, w).request().down(appData(n)[:n-100])
+		v := only(t, p, w.now+20*sec)
+		if v.Class != TransferRemoteIdle || v.has("server.froze") != froze {
+			t.Errorf("a body of %d bytes, %d in all: %s, froze %v", n, w.sseq, v.Class, v.has("server.froze"))
+		}
+	}
+}
+
+// Two processes have a verdict each, and neither's work excuses the other.
+func TestProcesses(t *testing.T) {
+	p := newPipe(t)
+	p.rename = func(f *Flow) { f.Conn.ProcessID = uint32(f.Conn.ClientEnd().Port) }
+	w := newWire(p, v4Server)
+	w.open().up(hello(t), true).srst()
+	w.another("40002", v4Server).fine(t)
+	whole := p.finish(0)
+	list := p.agg.Processes(&p.env, p.health)
+	if len(list) != 2 || list[0].PID != 40001 || list[0].Verdict.Class != TLSReset || list[1].PID != 40002 || list[1].Verdict.Class != OK {
+		t.Errorf("processes %+v", list)
+	}
+	if whole.Class != TLSReset {
+		t.Errorf("the whole: %s", whole.Class)
+	}
+	// A child that fetches from version control works for its parent.
+	for host, want := range map[string]Class{"github.com": OK, "elsewhere.example": TLSReset} {
+		p := newPipe(t)
+		p.rename = func(f *Flow) {
+			f.Conn.ProcessID = uint32(f.Conn.ClientEnd().Port)
+			if f.Conn.ProcessID == 40002 {
+				f.ServerName = host
+			}
+		}
+		w := newWire(p, v4Server)
+		w.open().up(hello(t), true).srst().wait(sec)
+		w.another("40002", "203.0.113.5:443").fine(t)
+		if v := p.finish(0); v.Class != want {
+			t.Errorf("%s: %s", host, v.Class)
+		}
+	}
+	p = newPipe(t)
+	download(t, newWire(p, v4Server)).cfin()
+	p.finish(0)
+	if list := p.agg.Processes(&p.env, p.health); len(list) != 0 {
+		t.Errorf("processes where none is recorded: %+v", list)
+	}
+}
+
 func TestPlainHTTPError(t *testing.T) {
 	ask := []byte("GET /example.org/m/@v/list HTTP/1.1\r\nHost: proxy.example\r\nUser-Agent: Go-http-client/1.1\r\n\r\n")
 	answer := func(s string) func(*testing.T, *wire) int64 {
@@ -345,8 +400,11 @@ func TestFindings(t *testing.T) {
 				}
 			}
 			o := newWire(p, other)
-			o.begin(t).request()
-			w := o.another("40002", v4Server).fine(t)
+			o.begin(t)
+			w := o.another("40002", v4Server)
+			w.now = baseTime + 20*ms // they overlap: neither can stand in for the other
+			w.fine(t)
+			o.request()
 			return w.now + 20*sec
 		}, OK, Proven, ""},
 		{"another host of go's waits, from after to the end", func(p *pipe) int64 {
@@ -361,6 +419,28 @@ func TestFindings(t *testing.T) {
 			o.begin(t).request()
 			return o.now + 20*sec
 		}, HTTPNoResponse, Consistent, ""},
+		{"another program dials an address, beside a Go program that asks for names", func(p *pipe) int64 {
+			p.rename = func(f *Flow) { p.agg.names = map[string]*nameFacts{testHost: {lookup: -1, deathLookup: -1}} }
+			w := newWire(p, v4Server)
+			download(t, w).request()
+			o := w.another("40002", other).refused()
+			w.now = o.now
+			w.down(appData(3000)).cfin()
+			return w.now + sec
+		}, OK, Proven, ""},
+		{"a Go program dials an address, and no lookup is in the capture", func(p *pipe) int64 {
+			w := newWire(p, v4Server)
+			download(t, w).request()
+			o := w.another("40002", other).refused()
+			w.now = o.now
+			w.down(appData(3000)).cfin()
+			return w.now + sec
+		}, ConnectRefused, Proven, ""},
+		{"the same beside connections that began before the capture", func(p *pipe) int64 {
+			p.health.LateStart = 1
+			w := newWire(p, other).refused()
+			return w.now + sec
+		}, ConnectRefused, Consistent, ""},
 		{"certificate check without an answer", func(p *pipe) int64 {
 			w := newWire(p, v4Server)
 			w.open().up(hello(t), true).down(handshake(t, tls.VersionTLS13, false)[1].bytes)
@@ -386,14 +466,14 @@ func TestFindings(t *testing.T) {
 		{"idle here, at work in another process", func(p *pipe) int64 {
 			p.rename = func(f *Flow) { f.Conn.ProcessID = uint32(f.Conn.ClientEnd().Port) }
 			w := newWire(p, v4Server)
-			download(t, w).request()
+			download(t, w).request().down(appData(9000))
 			o := w.another("40002", v4Server)
 			o.open().shake(t, tls.VersionTLS13)
 			for range 10 {
 				o.wait(2 * sec).request().down(appData(3000))
 			}
 			return o.now
-		}, HTTPNoResponse, Consistent, ""},
+		}, TransferRemoteIdle, Consistent, ""},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			p := newPipe(t)

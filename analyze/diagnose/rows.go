@@ -97,7 +97,7 @@ var Rows = []Row{
 	{ID: "T3", Classes: []Class{TransferPathDead, TransferReset}, Evidence: []string{"request.resent"}},
 	{ID: "T4", Classes: []Class{TransferHeavyLoss}},
 	{ID: "T5", Classes: []Class{TransferRemoteIdle}},
-	{ID: "T6", Classes: []Class{TransferRemoteIdle, TransferPathDead}},
+	{ID: "T6", Classes: []Class{TransferRemoteIdle, TransferPathDead}, Evidence: []string{"server.froze"}},
 	{ID: "T7", Classes: []Class{OK}, Notes: []string{"slow", "lossy"}},
 	{ID: "T8", Classes: []Class{OK}, Notes: []string{"slow"}},
 	{ID: "T9", Classes: []Class{TransferTruncated}},

@@ -91,6 +91,10 @@ const (
 	// holes for its loss to be called heavy while it still moves: twice what
 	// is a finding by itself.
 	holesSpan = 2 * quietFinding
+	// freezeLeast and freezeMost bound how much of a server is let through where
+	// a filter freezes connections: 16 to 20 KB, its handshake included or not.
+	freezeLeast = 15_000
+	freezeMost  = 24_000
 	// midBody is how soon after server data its end of the connection
 	// comes in the middle of an answer; later it is an idle connection
 	// that the server tidied up.

@@ -39,6 +39,8 @@ var Thresholds = []Threshold{
 	{Value: Bytes("controlBytes", controlBytes), Source: "RFC 9113, section 6"},
 	{Value: Num("holes", holes)},
 	{Value: Dur("holesSpan", holesSpan)},
+	{Value: Bytes("freezeLeast", freezeLeast)},
+	{Value: Bytes("freezeMost", freezeMost)},
 	{Value: Dur("midBody", midBody)},
 	{Value: Dur("readerCloses", readerCloses)},
 	{Value: Num("lossyPercent", lossyPercent), Percent: true},

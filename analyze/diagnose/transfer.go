@@ -235,7 +235,17 @@ func pathDead(w *view) (Verdict, bool) {
 		v.evidence("keepalive.unanswered", marks(w.c.KeepAlives), Num("count", int64(probes)))
 	}
 	v.evidence("server.last-heard", frames(s.Last), Dur("quiet", until-since.Time))
+	w.froze(&v)
 	return v, true
+}
+
+// froze tells where what the server sent ends in the range in which filters are
+// known to stop a connection without a reset (T6). Once seen it is no more than
+// a hint: any answer may end there.
+func (w *view) froze(v *Verdict) {
+	if n := w.server.NewBytes; n >= freezeLeast && n <= freezeMost {
+		v.evidence("server.froze", frames(w.server.LastNewData), Bytes("bytes", int64(n)))
+	}
 }
 
 // truncated finds a server that ended the connection in the middle of an
@@ -337,6 +347,7 @@ func remoteIdle(w *view) (Verdict, bool) {
 		v.evidence("server.stopped-in-record", frames(tcpflow.Point(w.ss.Open.Place)), Bytes("have", int64(w.ss.OpenHave)), Bytes("length", int64(w.ss.Open.Length)))
 	}
 	w.silenceEvidence(&v, since)
+	w.froze(&v)
 	return v, true
 }
 

@@ -252,6 +252,50 @@ func TestResetsAndAfter(t *testing.T) {
 	equal(t, "bound", []int{len(c.Resets), int(c.Server().RSTs)}, []int{maxResets, 40})
 }
 
+// A block below the acknowledgement tells of a duplicate, not of a hole.
+func TestDuplicateSACK(t *testing.T) {
+	for script, want := range map[string]uint32{
+		"sack=4901-5001 sack=5101-5201 => duplicate_ack": 101,
+		"sack=5101-5201 sack=5301-5401 => duplicate_ack": 101,
+		"sack=5301-5401 sack=5101-5201 => duplicate_ack": 301,
+	} {
+		_, c := run(t, opened+"30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 "+script)
+		equal(t, script, c.Client().SACKLeft, want)
+	}
+}
+
+func TestStrayReset(t *testing.T) {
+	_, c := run(t, opened+`
+30 > A  1001 5001 len=100
+31 < RA 900005001 1101 win=0 id=7
+32 < A  5001 1101 len=50 => out_of_order
+33 < A  5051 1101 len=60 => out_of_order
+34 > A  1101 5111`)
+	s := c.Server()
+	equal(t, "bytes that advanced the stream", s.NewBytes, uint64(110))
+	equal(t, "the end of what was sent", s.SentEnd(), uint32(111))
+	equal(t, "nothing outstanding", c.Outstanding(1), uint32(0))
+	equal(t, "nothing sent again", s.ResendCount, uint32(0))
+	equal(t, "what the client expected", c.Resets[0].Next, uint32(1))
+	equal(t, "its window is known", c.Resets[0].Reach > 0, true)
+	equal(t, "the last segment after it", c.AfterResetLast[1].Frame, int64(7))
+}
+
+func TestHoleWait(t *testing.T) {
+	for _, x := range []struct {
+		name, script string
+		wait         int64
+	}{
+		{"silence in front of a hole", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n3030 < A 5001 1001 len=100 => retransmission", 3e9},
+		{"silence without one", "30 < A 5001 1001 len=100\n31 > A 1001 5101\n3030 < A 5101 1001 len=100", 0},
+		{"a short one", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n930 < A 5001 1001 len=100 => retransmission", 0},
+		{"a hole that was filled", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n40 < A 5001 1001 len=100 => out_of_order\n41 > A 1001 5201\n3040 < A 5201 1001 len=100", 0},
+	} {
+		_, c := run(t, opened+x.script)
+		equal(t, x.name, c.Server().HoleWait, x.wait)
+	}
+}
+
 func TestLateBytes(t *testing.T) {
 	for _, x := range []struct {
 		name, script string

@@ -188,6 +188,24 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+func TestMessageRecords(t *testing.T) {
+	for _, x := range []struct {
+		content                int
+		control, one, expected bool
+	}{
+		{9, true, true, false}, {13, true, true, false}, {26, true, true, false}, {39, true, false, false}, {59, false, false, true}, {2, true, true, false},
+	} {
+		if IsControl(x.content) != x.control || IsOneControl(x.content) != x.one {
+			t.Errorf("%d bytes: control %v, one %v", x.content, IsControl(x.content), IsOneControl(x.content))
+		}
+		var s Side
+		s.list(Record{Place: Place{Frame: 1}, Length: uint16(x.content + overhead13)})
+		if (s.LastMessage.Frame != 0) != x.expected || (s.Messages == 1) != x.expected || (s.LastOther.Frame != 0) == x.one {
+			t.Errorf("%d bytes: %+v", x.content, s)
+		}
+	}
+}
+
 func TestResumption(t *testing.T) {
 	logs := recordings(t)
 	for name, want := range map[string]bool{"full": false, "resumed": true, "TLS 1.3": false} {

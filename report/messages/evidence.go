@@ -100,6 +100,7 @@ var evidence = map[string]string{
 	"serverflight.acknowledged":   "the server's part of the handshake came in one record with room for all of it ({bytes}) and was acknowledged",
 	"http.status":                 "the answer to {target} was {status}",
 	"revocation.unanswered":       "meanwhile {count} SYNs to {host} ({address}), as certificate checks send them, got no answer",
+	"server.froze":                "the server's data stops at {bytes}, near the 16 to 20 KB after which some filters freeze a connection; only the same at the next attempt would make that likely",
 	"reset.payload":               "it carries {bytes} of payload",
 	"reset.sender-continues":      "the server went on as if there had been no reset: {count} more packets",
 	"reset.sequence-sweep":        "{count} resets with rising sequence numbers came in a row, as one who guesses sends them",

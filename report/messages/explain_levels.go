@@ -85,6 +85,8 @@ var thresholdReasons = map[string]string{
 	"preambleMessages":  "So many messages a client sends before its first HTTP/2 request: Finished, and the connection preface.",
 	"emptyFrame":        "The length of an HTTP/2 frame without content; behind data it is the one that ends the answer.",
 	"joinedFlight":      "A record at least this long holds the server's EncryptedExtensions together with its certificate; neither alone is so long, or so short.",
+	"freezeLeast":       "From so many bytes of the server on a silence is told as one that filters make, which let 16 to 20 KB pass.",
+	"freezeMost":        "Up to so many: a handshake may come on top.",
 	"midBody":           "So soon after server data its end comes in the middle of an answer; later it is an idle connection that the server tidied up.",
 	"lossyPercent":      "A connection on which this share of the segments was sent again is noted as lossy, if lossyLeast were.",
 	"lossyLeast":        "So many segments must have been sent again: on a short connection one is a large share.",
