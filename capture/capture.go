@@ -52,16 +52,22 @@ type Packet struct {
 	Length int
 	// Interface is the index into Info.Interfaces, -1 where unknown.
 	Interface int32
-	// ProcessID is the owner recorded with the packet (pcapng option 8,
-	// PKTAP); zero where none is recorded.
+	// ProcessID is the owner recorded with the packet (pcapng option 8, Apple's
+	// process index); zero where none is recorded.
 	ProcessID uint32
-	LinkType  LinkType
+	// EffectivePID is the process on whose behalf the owner acts, as Apple's
+	// kernel records it; zero where none is recorded.
+	EffectivePID uint32
+	LinkType     LinkType
 	// FCSLen is the length in bytes of the frame check sequence at the end
 	// of the frame; -1 where the capture does not say.
 	FCSLen    int8
 	Direction Direction
 	Kind      Kind
 	HasTime   bool
+	// OwnerByKernel is true where a kernel recorded ProcessID with the packet,
+	// rather than the capture tool.
+	OwnerByKernel bool
 	// Loopback is true where the packet is known to come from a loopback
 	// interface.
 	Loopback bool
@@ -93,6 +99,26 @@ type Source interface {
 	// runs.
 	Info() *Info
 	Close() error
+}
+
+// Live is a Source that ends when it is told to. Read waits for packets; a
+// batch of none is how it says that some time passed without any.
+type Live interface {
+	Source
+	// Stop ends the capture: Read delivers what the kernel had taken in
+	// before the call, and then returns io.EOF. It may be called while Read
+	// runs, and more than once.
+	Stop()
+	// Counters sums the interfaces' counters so far. It may be called while
+	// Read runs.
+	Counters() Counters
+}
+
+// Counters are the numbers of a capture under way, in packets.
+type Counters struct {
+	// Received passed the filter, Dropped of them were lost because they
+	// were not fetched in time, Delivered were handed out by Read.
+	Received, Dropped, Delivered uint64
 }
 
 // Progress is implemented by sources that know their size.

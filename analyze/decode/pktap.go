@@ -1,9 +1,19 @@
 package decode
 
-import "bytes"
+import (
+	"bytes"
 
-// pktap reads Apple's packet-tap header: the link type of what follows, and
-// who owns the packet.
+	"goproxytrace/capture"
+)
+
+// Flags of Apple's packet-tap header (xnu, bsd/net/pktap.h).
+const (
+	pktapInbound  = 1
+	pktapOutbound = 2
+)
+
+// pktap reads Apple's packet-tap header: the link type of what follows, the
+// interface and direction, and who owns the packet.
 func (d *Decoder) pktap(lt uint16, v view) {
 	b := v.b
 	if len(b) < 40 {
@@ -18,10 +28,12 @@ func (d *Decoder) pktap(lt uint16, v view) {
 	var n int
 	var inner uint32
 	var p ownerKey
+	var ifname comm
 	if le32(b[36:])&version2 != 0 && int(b[0]) >= 40 && int(b[0]) <= len(b) {
 		n = int(b[0])
 		inner = uint32(le16(b[6:]))
 		p.pid, p.effectivePID = int32(le32(b[28:])), int32(le32(b[32:]))
+		ifname = cString(b[:n], int(b[1]))
 		p.name = cString(b[:n], int(b[3]))
 		p.effectiveName = cString(b[:n], int(b[4]))
 	} else {
@@ -38,12 +50,22 @@ func (d *Decoder) pktap(lt uint16, v view) {
 		}
 		inner = le32(b[8:])
 		p.pid, p.effectivePID = int32(le32(b[52:])), int32(le32(b[84:]))
+		ifname = cString(b[:36], 12)
 		p.name = cString(b[:73], 56)
 		p.effectiveName = cString(b[:min(n, 105)], 88)
 		if le32(b[4:]) == 0 {
 			return // no packet follows
 		}
 	}
+	// The record's own word stands where it has one.
+	switch flags := le32(b[36:]); {
+	case capture.Direction(d.direction) != capture.DirectionUnknown:
+	case flags&pktapInbound != 0:
+		d.direction = uint8(capture.Inbound)
+	case flags&pktapOutbound != 0:
+		d.direction = uint8(capture.Outbound)
+	}
+	d.loopback = d.loopback || ifname.String() == "lo0"
 	if p.pid > 0 || p.effectivePID > 0 {
 		d.process = d.owner(p)
 	}

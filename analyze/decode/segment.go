@@ -108,9 +108,32 @@ type Segment struct {
 	Quote *Quote
 	// Process is the owner recorded in the frame itself (PKTAP), or nil.
 	Process *Process
-	// ProcessID is the owner recorded with the packet (capture.Packet), zero
-	// where none is.
-	ProcessID uint32
+	// Owner is whom the capture file names as the packet's owner; the zero
+	// Owner where it names nobody.
+	Owner Owner
+}
+
+// OwnerGrade says how far a recorded owner is to be trusted.
+type OwnerGrade uint8
+
+// Grades, the best highest. The zero OwnerGrade stands for no owner.
+const (
+	// OwnerWeak is the process that ran when the packet was logged.
+	OwnerWeak OwnerGrade = iota + 1
+	// OwnerStrong is what a capture tool found out.
+	OwnerStrong
+	// OwnerExact is what the kernel recorded with the packet.
+	OwnerExact
+)
+
+// Owner is a process that has one end of the connection that a packet is of.
+type Owner struct {
+	// PID is zero for no owner.
+	PID uint32
+	// EffectivePID is the process on whose behalf that one acts, zero where
+	// it is the same or not known.
+	EffectivePID uint32
+	Grade        OwnerGrade
 }
 
 // Quote is the packet that an ICMP error quotes.

@@ -200,8 +200,11 @@ func (s *Source) Progress() (read, total int64) {
 	return read, s.total.Load()
 }
 
-// maxEventRecords bounds the event records kept of all files together.
-const maxEventRecords = 1 << 16
+// Bounds on what is kept of all files together.
+const (
+	maxEventRecords = 1 << 16
+	maxProcesses    = 1 << 16
+)
 
 // joined returns what two captures in a row say about themselves.
 func joined(a, b *capture.Info) capture.Info {
@@ -216,6 +219,7 @@ func joined(a, b *capture.Info) capture.Info {
 		Events:      a.Events + b.Events,
 		Bytes:       a.Bytes + b.Bytes,
 		HasSecrets:  a.HasSecrets || b.HasSecrets,
+		Processes:   a.Processes,
 		Blocks:      make(map[string]int64),
 		Names:       make(map[string][]string),
 	}
@@ -238,6 +242,9 @@ func joined(a, b *capture.Info) capture.Info {
 				out.Notes = append(out.Notes, n)
 			}
 		}
+	}
+	if room := maxProcesses - len(a.Processes); room > 0 && len(b.Processes) > 0 {
+		out.Processes = append(slices.Clip(a.Processes), b.Processes[:min(room, len(b.Processes))]...)
 	}
 	out.EventRecords = slices.Clip(a.EventRecords)
 	for _, e := range b.EventRecords {

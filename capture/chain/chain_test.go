@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func (f *fake) Info() *capture.Info {
 	return &capture.Info{
 		Format: "pcapng", Sections: 1, Packets: int64(f.read) - f.events, Events: f.events, Bytes: int64(10 * f.read),
 		Interfaces: []capture.Interface{{Name: "eth0"}}, Blocks: map[string]int64{"custom": 1}, Notes: []string{"note"},
-		EventRecords: []capture.EventRecord{{Number: 1}},
+		EventRecords: []capture.EventRecord{{Number: 1}}, Processes: []capture.Process{{PID: 7, Start: int64(len(f.packets))}},
 	}
 }
 
@@ -91,6 +92,13 @@ func TestChain(t *testing.T) {
 	}
 	if n := in.EventRecords[1].Number; n != 4 {
 		t.Errorf("the second file's event is record %d, want 4", n)
+	}
+	var described []int64
+	for _, p := range in.Processes {
+		described = append(described, p.Start)
+	}
+	if want := []int64{3, 3, 3, 0}; !slices.Equal(described, want) {
+		t.Errorf("processes of files with %v packets, want %v", described, want)
 	}
 	if read, total := s.Progress(); read != 9 || total != 9 {
 		t.Errorf("progress %d of %d, want 9 of 9", read, total)

@@ -66,6 +66,27 @@ func openStream(raw *bufio.Reader) (*stream, error) {
 	return &stream{r: raw}, nil
 }
 
+// Decompress returns what r holds, decompressed where it begins as gzip or zstd
+// does. Closing it does not close r.
+func Decompress(r io.Reader) (io.ReadCloser, error) {
+	s, err := openStream(bufio.NewReaderSize(r, peekSize))
+	if err != nil {
+		return nil, err
+	}
+	return decompressed{s}, nil
+}
+
+type decompressed struct{ *stream }
+
+func (d decompressed) Read(p []byte) (int, error) { return d.r.Read(p) }
+
+func (d decompressed) Close() error {
+	if d.stream.close != nil {
+		d.stream.close()
+	}
+	return nil
+}
+
 func isZstd(head []byte) bool {
 	if len(head) < 4 {
 		return false

@@ -16,6 +16,7 @@ const (
 	optPacketProcess = 8
 
 	optAppleProcess    = 0x8001
+	optAppleEffective  = 0x8003
 	optAppleDropReason = 0x8007
 )
 
@@ -121,10 +122,12 @@ func (p *pcapngParser) packetOptions(r *Reader, it *options, pk *capture.Packet,
 				pk.ProcessID = p.order.u32(v)
 			}
 		case optAppleProcess:
-			if len(v) == 4 && pk.ProcessID == 0 {
-				if i := p.order.u32(v); uint64(i) < uint64(len(p.procs)) {
-					pk.ProcessID = p.procs[i]
-				}
+			if pid := p.appleIndex(v); pid != 0 && pk.ProcessID == 0 {
+				pk.ProcessID, pk.OwnerByKernel = pid, true
+			}
+		case optAppleEffective:
+			if pk.EffectivePID == 0 {
+				pk.EffectivePID = p.appleIndex(v)
 			}
 		case optAppleDropReason:
 			pk.Dropped = pk.Dropped || len(v) == 4 && p.order.u32(v) != 0

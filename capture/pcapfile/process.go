@@ -61,6 +61,19 @@ func (p *pcapngParser) appleProcess(r *Reader, body []byte) {
 	p.addProcess(r, proc)
 }
 
+// appleIndex returns the PID that an option with a process index refers to,
+// zero for one that the section does not describe: Apple's tcpdump writes some
+// for processes that it knows nothing of.
+func (p *pcapngParser) appleIndex(v []byte) uint32 {
+	if len(v) != 4 {
+		return 0
+	}
+	if i := p.order.u32(v); uint64(i) < uint64(len(p.procs)) {
+		return p.procs[i]
+	}
+	return 0
+}
+
 const wiresharkProcess = 3
 
 // wiresharkCustom reads what Wireshark 5.1 puts into its custom blocks. The

@@ -1,11 +1,12 @@
 package pcapfile
 
 import (
-	"bufio"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -31,16 +32,23 @@ type WriterOptions struct {
 // Its methods must not be called concurrently. After an error of the
 // underlying writer every call returns it.
 type Writer struct {
-	w       *bufio.Writer
-	order   order
+	dst   io.Writer
+	order order
+	// block holds the blocks that dst has not got yet, the last of them
+	// possibly under way; done is where that begins.
 	block   []byte
+	done    int
 	ifaces  []capture.LinkType
 	written int64
+	err     error // of dst
 }
+
+// writeBytes is how much is collected before it is written.
+const writeBytes = 64 << 10
 
 // NewWriter begins a pcapng file.
 func NewWriter(dst io.Writer, opts WriterOptions) (*Writer, error) {
-	w := &Writer{w: bufio.NewWriterSize(dst, 64<<10), order: order(opts.BigEndian)}
+	w := &Writer{dst: dst, order: order(opts.BigEndian)}
 	w.begin(blockSection)
 	w.u32(byteOrderMagic)
 	w.u16(1)
@@ -91,18 +99,6 @@ func (w *Writer) WritePacket(p *capture.Packet) error {
 	if limit := maxFrameOf(w.ifaces[p.Interface]); uint64(len(p.Data)) > uint64(limit) {
 		return fmt.Errorf("packet %d has %d bytes, more than %d", p.Number, len(p.Data), limit)
 	}
-	var ts uint64
-	if p.HasTime {
-		ts = uint64(p.Time)
-	}
-	w.begin(blockEnhanced)
-	w.u32(uint32(p.Interface))
-	w.u32(uint32(ts >> 32))
-	w.u32(uint32(ts))
-	w.u32(uint32(len(p.Data)))
-	w.u32(uint32(min(max(p.Length, 0), math.MaxInt32)))
-	w.block = append(w.block, p.Data...)
-	w.pad()
 	flags := uint32(0)
 	switch p.Direction {
 	case capture.Inbound:
@@ -113,33 +109,58 @@ func (w *Writer) WritePacket(p *capture.Packet) error {
 	if p.FCSLen > 0 && p.FCSLen < 16 {
 		flags |= uint32(p.FCSLen) << 5
 	}
-	any := false
+	w.packet(p)
+	if flags == 0 && !p.Dropped && p.ProcessID == 0 && p.Comment == "" {
+		return w.end()
+	}
 	if flags != 0 {
-		any = true
 		w.header(optPacketFlags, 4)
 		w.u32(flags)
 	}
 	if p.Dropped {
-		any = true
 		w.header(optPacketVerdict, verdictLength)
 		w.block = append(w.block, verdictXDP)
 		w.u64(xdpDrop)
 		w.pad()
 	}
 	if p.ProcessID != 0 {
-		any = true
 		w.header(optPacketProcess, 8)
 		w.u32(p.ProcessID)
 		w.u32(0) // the thread is not known
 	}
 	if p.Comment != "" {
-		any = true
 		w.textOption(optComment, cutText(p.Comment, maxComment))
 	}
-	if any {
-		return w.endOptions()
+	return w.endOptions()
+}
+
+// packetHead is the length of an enhanced packet block up to its data,
+// packetRoom that of all that may stand behind the data but for a comment.
+const (
+	packetHead = 28
+	packetRoom = 64
+)
+
+// packet begins a packet's block, up to its options.
+func (w *Writer) packet(p *capture.Packet) {
+	n := len(p.Data)
+	w.block = slices.Grow(w.block[:w.done], packetHead+n+packetRoom)
+	b := w.block[w.done : w.done+packetHead+n+len(padding)]
+	ts := uint64(0)
+	if p.HasTime {
+		ts = uint64(p.Time)
 	}
-	return w.end()
+	for i, v := range [packetHead / 4]uint32{
+		blockEnhanced, 0, uint32(p.Interface), uint32(ts >> 32), uint32(ts), uint32(n), uint32(min(max(p.Length, 0), math.MaxInt32)),
+	} {
+		if w.order {
+			v = bits.ReverseBytes32(v)
+		}
+		binary.LittleEndian.PutUint32(b[4*i:], v)
+	}
+	copy(b[packetHead:], p.Data)
+	clear(b[packetHead+n:])
+	w.block = w.block[:w.done+packetHead+pad4(n)]
 }
 
 // WriteStatistics writes the counters of an interface as of at (Unix
@@ -178,6 +199,16 @@ func (w *Writer) WriteStatistics(index int, at int64, in *capture.Interface) err
 	return w.endOptions()
 }
 
+// WriteProcess writes the number, name and path of a process, as Apple's tcpdump
+// does.
+func (w *Writer) WriteProcess(p *capture.Process) error {
+	w.begin(blockProcess)
+	w.u32(p.PID)
+	w.textOption(optProcName, cutText(p.Name, maxText))
+	w.textOption(optProcPath, cutText(p.Path, maxText))
+	return w.endOptions()
+}
+
 // nameBlockBytes is the size from which on a name-resolution block is ended.
 const nameBlockBytes = 64 << 10
 
@@ -204,7 +235,7 @@ func (w *Writer) WriteNames(names map[string][]string) error {
 			w.block = append(w.block, 0)
 			w.pad()
 			open = true
-			if len(w.block) > nameBlockBytes {
+			if len(w.block)-w.done > nameBlockBytes {
 				if err := w.endOptions(); err != nil {
 					return err
 				}
@@ -232,47 +263,58 @@ func (w *Writer) WriteSecrets(kind uint32, secrets []byte) error {
 	return w.end()
 }
 
-// WriteJournal writes a journal entry of the time at (Unix nanoseconds,
-// stored in microseconds) as a systemd journal export block. Field names
-// consist of capitals, digits and underscores; values may hold any bytes.
+// WriteJournal writes a journal entry (AppendJournal) as a systemd journal
+// export block.
 func (w *Writer) WriteJournal(at int64, fields map[string]string) error {
+	w.begin(blockJournal)
+	var err error
+	if w.block, err = AppendJournal(w.block, at, fields); err != nil {
+		return err
+	}
+	w.pad()
+	return w.end()
+}
+
+// AppendJournal appends a journal entry of the time at (Unix nanoseconds,
+// stored in microseconds) in systemd's journal export format: the content of
+// a journal block. Field names consist of capitals, digits and underscores;
+// values may hold any bytes.
+func AppendJournal(b []byte, at int64, fields map[string]string) ([]byte, error) {
 	if len(fields) >= maxJournalFields {
-		return fmt.Errorf("a journal entry of %d fields, more than %d", len(fields), maxJournalFields-1)
+		return b, fmt.Errorf("a journal entry of %d fields, more than %d", len(fields), maxJournalFields-1)
 	}
 	size := 0
 	for name, value := range fields {
 		if !journalName(name) {
-			return fmt.Errorf("journal field name %q", name)
+			return b, fmt.Errorf("journal field name %q", name)
 		}
 		if len(value) > maxFieldBytes {
-			return fmt.Errorf("journal field %s of %d bytes, more than %d", name, len(value), maxFieldBytes)
+			return b, fmt.Errorf("journal field %s of %d bytes, more than %d", name, len(value), maxFieldBytes)
 		}
 		size += len(name) + len(value) + 10
 	}
 	if size > maxEvent-256 {
-		return fmt.Errorf("a journal entry of %d bytes, more than %d", size, maxEvent-256)
+		return b, fmt.Errorf("a journal entry of %d bytes, more than %d", size, maxEvent-256)
 	}
-	w.begin(blockJournal)
 	// The time goes first: readers look for its name, which may also occur
 	// in a value.
-	w.block = fmt.Appendf(w.block, "%s=%d\n", journalTime, max(at, 0)/1000)
+	b = fmt.Appendf(b, "%s=%d\n", journalTime, max(at, 0)/1000)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name == journalTime {
 			continue
 		}
 		value := fields[name]
-		w.block = append(w.block, name...)
+		b = append(b, name...)
 		if lineValue(value) {
-			w.block = append(w.block, '=')
+			b = append(b, '=')
 		} else {
-			w.block = append(w.block, '\n')
-			w.block = order(false).append64(w.block, uint64(len(value)))
+			b = append(b, '\n')
+			b = order(false).append64(b, uint64(len(value)))
 		}
-		w.block = append(w.block, value...)
-		w.block = append(w.block, '\n')
+		b = append(b, value...)
+		b = append(b, '\n')
 	}
-	w.pad()
-	return w.end()
+	return b, nil
 }
 
 // journalName holds names to journald's rules.
@@ -299,14 +341,22 @@ func lineValue(s string) bool {
 }
 
 // Flush writes what is buffered.
-func (w *Writer) Flush() error { return w.w.Flush() }
+func (w *Writer) Flush() error {
+	if w.err == nil && w.done > 0 {
+		_, w.err = w.dst.Write(w.block[:w.done])
+		w.block, w.done = w.block[:0], 0
+	}
+	return w.err
+}
 
 // Written returns the bytes of the file so far, those buffered included.
 func (w *Writer) Written() int64 { return w.written }
 
-// begin starts a block; end fills in its length.
+// begin starts a block, in the place of one that was not ended; end fills in
+// its length. Blocks being multiples of 4 bytes, padding is the same from the
+// first one's beginning.
 func (w *Writer) begin(typ uint32) {
-	w.block = w.order.append32(w.block[:0], typ)
+	w.block = w.order.append32(w.block[:w.done], typ)
 	w.block = w.order.append32(w.block, 0)
 }
 
@@ -320,10 +370,10 @@ func (w *Writer) splitTime(ns int64) {
 }
 
 func (w *Writer) pad() {
-	for len(w.block)%4 != 0 {
-		w.block = append(w.block, 0)
-	}
+	w.block = append(w.block, padding[:-len(w.block)&3]...)
 }
+
+var padding [3]byte
 
 // header writes the code and length of an option or name record.
 func (w *Writer) header(code uint16, n int) {
@@ -364,10 +414,16 @@ func (w *Writer) endOptions() error {
 }
 
 func (w *Writer) end() error {
-	total := len(w.block) + 4
+	total := len(w.block) - w.done + 4
 	w.u32(uint32(total))
-	w.order.append32(w.block[:4], uint32(total))
-	n, err := w.w.Write(w.block)
-	w.written += int64(n)
-	return err
+	w.order.append32(w.block[:w.done+4], uint32(total))
+	if w.err != nil {
+		return w.err
+	}
+	w.done = len(w.block)
+	w.written += int64(total)
+	if w.done >= writeBytes {
+		return w.Flush()
+	}
+	return nil
 }
