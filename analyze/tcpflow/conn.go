@@ -119,11 +119,18 @@ type Half struct {
 	// how many there were.
 	HoleWait  int64
 	HoleWaits uint32
+	// Flowing is the time in ns between segments with payload that follow each
+	// other within a second: how long data moved, pauses left out.
+	Flowing int64
 	// LateBytes counts new payload bytes that came after the other end had
 	// closed its direction or reset the connection.
 	LateBytes uint64
 	Counts
 	RTT RTT
+	// LastRTT is the latest of RTT's samples, LastRTTFrame the frame of the
+	// acknowledgement that gave it; LastCopy is the frame of the latest copy
+	// (Duplicates). Zeros before the first.
+	LastRTT, LastRTTFrame, LastCopy int64
 
 	First, Last         Point // of any segment
 	FirstData, LastData Point // of segments with payload
@@ -138,7 +145,7 @@ type Half struct {
 	// RST, scaled where the scale is known; zero also before the first.
 	LastWindow uint32
 	FINs       uint16
-	SYNs       uint16
+	SYNs       uint16 // packets captured twice count once
 	RSTs       uint16
 	MSS        uint16 // from the SYN; zero where absent
 	// MinTTL and MaxTTL are over segments without RST; zero before the first.
@@ -154,10 +161,11 @@ type Half struct {
 	// Directions has bit 1<<d set for each recorded direction d
 	// (capture.Direction) but unknown, loopback left out.
 	Directions uint8
-	// Duplicates counts frames that repeat the previous segment of this
-	// direction with the same IP identification within 10 ms: the same
-	// packet captured twice, not sent twice.
+	// Duplicates counts copies: frames of a packet that was captured before,
+	// not sent again. Copied are the findings on them, which Counts leaves
+	// out; Packets and what headers show include them.
 	Duplicates uint32
+	Copied     Counts
 	// MaxLen is the largest payload in one segment in bytes.
 	MaxLen uint32
 	// IPIDs are the last identifications of segments without RST, newest
@@ -175,26 +183,23 @@ type Half struct {
 	// segment that carried one, relative; zero for none.
 	SACKLeft, SACKRight uint32
 	SACKAt              Point
+	// Repeated is the last segment without payload that acknowledged no more
+	// than before, although data beyond that had been captured: the sign of
+	// a hole where selective acknowledgements are off.
+	Repeated Point
 	// Resends are the repetitions of the first unacknowledged byte since
 	// this end's data was last acknowledged (at most 16 kept), ResendCount
 	// how many there were.
 	Resends     []Mark
 	ResendCount uint32
-	recent      [8]signature // the latest segments, in a ring
+	recent      [recentSegments]signature // the latest segments, in a ring
+	burst       []signature               // those before them, where packets are repeated
 	recentNext  uint8
+	burstNext   uint8
 	// high is the sequence number behind the last byte sent, where strayed:
-	// a reset has moved the sequence analysis' own beyond it.
+	// a reset or a second SYN/ACK has moved the sequence analysis' own off it.
 	high    uint32
 	strayed bool
-}
-
-// signature stands for a segment, to find copies of it.
-type signature struct {
-	sum   uint32 // over sequence and acknowledgement number, length, flags, IP identification
-	at    uint32 // capture time in microseconds, modulo 2^32
-	iface int16
-	ttl   uint8
-	used  bool
 }
 
 // Conn is one connection (Wireshark's tcp.stream).
@@ -226,7 +231,11 @@ type Conn struct {
 	Resets         []Mark
 	// AfterReset[d] counts segments of direction d that are no resets and
 	// come after a reset of the same direction.
-	AfterReset      [2]uint32
+	AfterReset [2]uint32
+	// BeyondReset[d] counts those of them that end behind the sequence number
+	// of the direction's lowest reset: they cannot have been sent before it and
+	// overtaken by it.
+	BeyondReset     [2]uint32
 	AfterResetFirst [2]Point
 	AfterResetLast  [2]Point
 	// KeepAlives and KeepAliveACKs since payload last moved, at most 16 each.
@@ -238,8 +247,6 @@ type Conn struct {
 	ZeroWindows            []Mark
 	ICMP                   []ICMPError
 	ProcessID              uint32
-	Interface              int32
-	ifaceMany              bool
 	closed                 bool
 	firstLow               bool
 	keepAliveOpen          uint8 // direction of an unanswered probe plus one
@@ -253,6 +260,7 @@ type Conn struct {
 	prev, next *Conn
 	list       *connList // that holds prev and next, nil for none
 	split      bool
+	repeated   bool // one interface captured a packet of it twice
 	// Continued is true where the connection goes on from one that Split ended.
 	Continued   bool
 	closedAt    int64
@@ -286,9 +294,6 @@ func (c *Conn) Closed() bool { return c.closed }
 
 // SlicedSegments counts segments whose payload the snapshot length cut.
 func (c *Conn) SlicedSegments() uint32 { return c.cutSegments }
-
-// SeveralInterfaces reports whether segments came from more than one interface.
-func (c *Conn) SeveralInterfaces() bool { return c.ifaceMany }
 
 // Outstanding returns how many payload bytes of direction d were sent and
 // never acknowledged.

@@ -233,9 +233,17 @@ func TestResetsAndAfter(t *testing.T) {
 	m := c.Resets[0]
 	equal(t, "the reset", []uint32{uint32(m.Frame), m.Seq, m.Ack, uint32(m.TTL), uint32(m.IPID), uint32(m.Dir)}, []uint32{5, 1, 101, 250, 77, 1})
 	equal(t, "segments after it", c.AfterReset, [2]uint32{0, 2})
+	equal(t, "of which it cannot have overtaken", c.BeyondReset, [2]uint32{0, 2})
 	equal(t, "the first of them", c.AfterResetFirst[1].Frame, int64(6))
 	equal(t, "its hop limit is not the server's", [2]uint8{c.Server().MinTTL, c.Server().MaxTTL}, [2]uint8{64, 64})
 	equal(t, "nor its identification", c.Server().IPIDs, [4]uint16{0, 0, 1, 0})
+
+	_, c = run(t, opened+`
+30 > A  1001 5001 len=100
+31 < RA 5101 1101 win=0
+32 < A  5001 1101 len=50 => out_of_order
+33 < A  5051 1101 len=50 => retransmission`)
+	equal(t, "overtaken", [][2]uint32{c.AfterReset, c.BeyondReset}, [][2]uint32{{0, 2}, {}})
 
 	_, c = run(t, opened+`
 30 > A  1001 5001 len=100
@@ -287,12 +295,28 @@ func TestHoleWait(t *testing.T) {
 		wait         int64
 	}{
 		{"silence in front of a hole", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n3030 < A 5001 1001 len=100 => retransmission", 3e9},
+		{"silence in front of a hole, no selective acknowledgements", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 => duplicate_ack\n3030 < A 5001 1001 len=100 => retransmission", 3e9},
+		{"an acknowledgement that was late, no hole", "30 < A 5001 1001 len=100\n31 < A 5101 1001 len=100\n60 > A 1001 5101\n3030 < A 5201 1001 len=100", 0},
 		{"silence without one", "30 < A 5001 1001 len=100\n31 > A 1001 5101\n3030 < A 5101 1001 len=100", 0},
 		{"a short one", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n930 < A 5001 1001 len=100 => retransmission", 0},
 		{"a hole that was filled", "30 < A 5101 1001 len=100 => lost_segment\n31 > A 1001 5001 sack=5101-5201 => duplicate_ack\n40 < A 5001 1001 len=100 => out_of_order\n41 > A 1001 5201\n3040 < A 5201 1001 len=100", 0},
 	} {
 		_, c := run(t, opened+x.script)
 		equal(t, x.name, c.Server().HoleWait, x.wait)
+	}
+}
+
+func TestFlowing(t *testing.T) {
+	for _, x := range []struct {
+		name, script string
+		flowing      int64
+	}{
+		{"one segment", "30 < A 5001 1001 len=100", 0},
+		{"two", "30 < A 5001 1001 len=100\n830 < A 5101 1001 len=100", 800e6},
+		{"a pause between them", "30 < A 5001 1001 len=100\n1030 < A 5101 1001 len=100\n1130 < A 5201 1001 len=100", 100e6},
+	} {
+		_, c := run(t, opened+x.script)
+		equal(t, x.name, c.Server().Flowing, x.flowing)
 	}
 }
 
@@ -448,12 +472,8 @@ func TestPathFacts(t *testing.T) {
 	equal(t, "bad checksums", h.BadChecksums, uint16(1))
 	equal(t, "largest", h.MaxLen, uint32(20))
 	equal(t, "sliced", c.SlicedSegments(), uint32(1))
-	equal(t, "one interface", c.SeveralInterfaces(), false)
 	equal(t, "first and last data", [2]int64{h.FirstData.Frame, h.LastData.Frame}, [2]int64{4, 7})
 	equal(t, "loopback", c.Loopback, false)
-
-	_, c = run(t, opened+"30 > A 1001 5001 len=1 if=3")
-	equal(t, "two interfaces", c.SeveralInterfaces(), true)
 }
 
 // TestNotInTimeOrder holds that first and last follow the time and not the
@@ -488,6 +508,55 @@ func TestNewBytes(t *testing.T) {
 			_, c := run(t, x.script)
 			equal(t, "new bytes", c.Client().NewBytes, x.fresh)
 			equal(t, "last new data", c.Client().LastNewData.Frame, x.last)
+		})
+	}
+}
+
+// TestSYNsCapturedTwice counts packets, not frames.
+func TestSYNsCapturedTwice(t *testing.T) {
+	for _, x := range []struct {
+		name, second string
+		syns         uint16
+		last         int64
+	}{
+		{"captured twice", "0.1 > S 1000 id=9 => retransmission", 1, 1},
+		{"sent twice", "1000 > S 1000 id=10 => retransmission", 2, 2},
+		{"sent twice without identification", "1000 > S 1000 => retransmission", 2, 2},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			_, c := run(t, "0 > S 1000 id=9\n"+x.second)
+			equal(t, "SYNs and last", []int64{int64(c.Client().SYNs), c.Client().LastSYN.Frame}, []int64{int64(x.syns), x.last})
+		})
+	}
+}
+
+// TestAnotherSYNACK has SYN/ACKs that differ, as of a server that answers from
+// SYN cookies, or of a box on the way.
+func TestAnotherSYNACK(t *testing.T) {
+	for _, x := range []struct {
+		name, script string
+		bytes        uint64
+		sent         uint32
+		last         int64
+	}{
+		{"the client takes the second", `
+0  > S  1000
+10 < SA 900000 1001
+11 < SA 5000 1001 => out_of_order,reused_ports
+20 > A  1001 5001 len=100
+30 < A  5001 1101 len=200 => retransmission`, 200, 201, 5},
+		{"the client keeps to the first", `
+0  > S  1000
+10 < SA 5000 1001
+20 > A  1001 5001 len=100
+30 < SA 900000 1001 => lost_segment,reused_ports
+40 < A  5001 1101 len=200 => out_of_order`, 200, 201, 5},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			_, c := run(t, x.script)
+			equal(t, "new bytes", c.Server().NewBytes, x.bytes)
+			equal(t, "last new data", c.Server().LastNewData.Frame, x.last)
+			equal(t, "sent", c.Server().SentEnd(), x.sent)
 		})
 	}
 }

@@ -10,15 +10,6 @@ import (
 // checksums verified: enough for the handshake, nothing of the bulk.
 const checkedSegments = 8
 
-// Times in microseconds within which an equal segment is the same packet
-// captured again: with the same IP identification (a sender comes round to it
-// after 65,536 packets only), and by another interface or time to live alone
-// (no sender repeats itself so soon).
-const (
-	identifiedWindow = 100_000
-	duplicateWindow  = 10_000
-)
-
 // holeWait is the least silence in ns that counts into Half.HoleWait: the
 // initial retransmission timeout of RFC 6298, section 2.1.
 const holeWait = 1_000_000_000
@@ -39,9 +30,6 @@ func (t *Table) touch(c *Conn, h *Half, s *decode.Segment) Point {
 	if s.Time >= c.Last.Time {
 		c.Last = at
 	}
-	if s.Interface != c.Interface {
-		c.ifaceMany = true
-	}
 	return at
 }
 
@@ -50,8 +38,14 @@ func (t *Table) touch(c *Conn, h *Half, s *decode.Segment) Point {
 func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBefore uint32, known bool) {
 	h := c.Half[d]
 	at := t.touch(c, h, s)
-	h.count(flags)
-	duplicate := h.isDuplicate(s)
+	if t.isCopy(c, h, s) {
+		// The findings on it stand, but it tells nothing: it was sent once.
+		h.Copied.count(flags)
+		h.Bytes += uint64(s.Len)
+		h.observeHeader(s)
+		return
+	}
+	h.Counts.count(flags)
 	if h.strayed || s.Flags&decode.RST != 0 {
 		flags, nextBefore = h.stray(s, flags, nextBefore, known)
 	}
@@ -59,16 +53,19 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 		c.cutSegments++
 	}
 	if s.Flags&decode.RST != 0 {
-		t.observeReset(c, d, s, at, duplicate)
+		t.observeReset(c, d, s, at)
 	} else {
 		h.observeHeader(s)
 		h.LastWindow = h.FinalWindow()
-		if h.RSTs > 0 && !duplicate && at.Time >= c.firstReset(d) {
+		if h.RSTs > 0 && at.Time >= c.firstReset(d) {
 			if c.AfterReset[d] == 0 {
 				c.AfterResetFirst[d] = at
 			}
 			c.AfterReset[d]++
 			c.AfterResetLast[d] = at
+			if after(s.Seq+s.Len-h.base, c.lowestReset(d)) {
+				c.BeyondReset[d]++
+			}
 		}
 	}
 	if s.Flags&decode.SYN != 0 {
@@ -88,16 +85,16 @@ func (t *Table) observe(c *Conn, d uint8, s *decode.Segment, flags Flags, nextBe
 	if s.Len > 0 {
 		c.observeData(h, s, at, flags, nextBefore, known)
 	}
-	if h.sentAgain(s, flags) && !duplicate {
+	if h.sentAgain(s, flags) {
 		h.resent, h.resentEnd = true, h.nextseq
 		if rel := s.Seq - h.base; !after(rel, c.ackedOf(d)) {
 			h.ResendCount++
-			h.Resends = appendBounded(h.Resends, c.mark(d, s, at))
+			h.Resends = appendBounded(h.Resends, c.Mark(d, s, at))
 		}
 	}
 	c.observeKeepAlive(d, s, at, flags)
 	if flags&ZeroWindow != 0 {
-		c.ZeroWindows = appendBounded(c.ZeroWindows, c.mark(d, s, at))
+		c.ZeroWindows = appendBounded(c.ZeroWindows, c.Mark(d, s, at))
 	}
 }
 
@@ -115,9 +112,10 @@ func (h *Half) sentAgain(s *decode.Segment, flags Flags) bool {
 	return flags&OutOfOrder != 0 && s.Len > 0 && st.delivered && !after(s.Seq+s.Len, st.next)
 }
 
-// stray keeps facts apart from what a reset does to the sequence analysis:
-// Wireshark takes the highest sequence number from it, and all that follows
-// below for repetitions, also where the receiver had no use for the reset.
+// stray keeps facts apart from what a reset, or a SYN/ACK that differs from the
+// one before, does to the sequence analysis: Wireshark takes the highest
+// sequence number from it, and all that follows below for repetitions, also
+// where the receiver had no use for it.
 func (h *Half) stray(s *decode.Segment, flags Flags, nextBefore uint32, known bool) (Flags, uint32) {
 	if s.Flags&decode.RST != 0 {
 		if !h.strayed && known && h.nextseq != nextBefore {
@@ -126,6 +124,9 @@ func (h *Half) stray(s *decode.Segment, flags Flags, nextBefore uint32, known bo
 		return flags, nextBefore
 	}
 	nextBefore = h.high
+	if s.Flags&decode.SYN != 0 && s.Seq != h.base {
+		return flags, nextBefore // one that the client did not accept
+	}
 	end := s.Seq + s.Len
 	if s.Flags&(decode.SYN|decode.FIN) != 0 {
 		end++
@@ -148,64 +149,34 @@ func appendBounded(l []Mark, m Mark) []Mark {
 	return l
 }
 
-func (h *Half) count(f Flags) {
+func (n *Counts) count(f Flags) {
 	if f == 0 {
 		return
 	}
-	add := func(n *uint32, bit Flags) {
+	add := func(count *uint32, bit Flags) {
 		if f&bit != 0 {
-			*n++
+			*count++
 		}
 	}
 	switch {
 	case f&FastRetransmission != 0:
-		h.FastRetransmissions++
+		n.FastRetransmissions++
 	case f&SpuriousRetransmission != 0:
-		h.SpuriousRetransmissions++
+		n.SpuriousRetransmissions++
 	case f&Retransmission != 0:
-		h.Retransmissions++
+		n.Retransmissions++
 	}
-	add(&h.OutOfOrder, OutOfOrder)
-	add(&h.DuplicateACKs, DuplicateACK)
-	add(&h.LostSegments, LostSegment)
-	add(&h.ACKLostSegments, ACKLostSegment)
-	add(&h.ZeroWindows, ZeroWindow)
-	add(&h.ZeroWindowProbes, ZeroWindowProbe)
-	add(&h.ZeroWindowProbeACKs, ZeroWindowProbeACK)
-	add(&h.WindowFull, WindowFull)
-	add(&h.WindowUpdates, WindowUpdate)
-	add(&h.KeepAlives, KeepAlive)
-	add(&h.KeepAliveACKs, KeepAliveACK)
-}
-
-// isDuplicate reports whether s is one of the last segments of its direction
-// captured again. A retransmission has a new IP identification; where the
-// sender leaves that at zero, another interface or time to live must tell.
-func (h *Half) isDuplicate(s *decode.Segment) bool {
-	sum := uint32(2166136261)
-	for _, v := range [...]uint32{s.Seq, s.Ack, s.Len, uint32(s.IPID), uint32(s.Flags)} {
-		sum = (sum ^ v) * 2654435761
-		sum ^= sum >> 15
-	}
-	sig := signature{sum: sum, at: uint32(s.Time / 1000), iface: int16(s.Interface), ttl: s.TTL, used: true}
-	identified := s.HasIPID && s.IPID != 0
-	for i := range h.recent {
-		p := &h.recent[i]
-		if !p.used || p.sum != sum {
-			continue
-		}
-		apart := int32(sig.at - p.at)
-		if apart < 0 {
-			apart = -apart
-		}
-		if identified && apart < identifiedWindow || apart < duplicateWindow && (p.iface != sig.iface || p.ttl != sig.ttl) {
-			h.Duplicates++
-			return true
-		}
-	}
-	h.recent[h.recentNext] = sig
-	h.recentNext = (h.recentNext + 1) % uint8(len(h.recent))
-	return false
+	add(&n.OutOfOrder, OutOfOrder)
+	add(&n.DuplicateACKs, DuplicateACK)
+	add(&n.LostSegments, LostSegment)
+	add(&n.ACKLostSegments, ACKLostSegment)
+	add(&n.ZeroWindows, ZeroWindow)
+	add(&n.ZeroWindowProbes, ZeroWindowProbe)
+	add(&n.ZeroWindowProbeACKs, ZeroWindowProbeACK)
+	add(&n.WindowFull, WindowFull)
+	add(&n.WindowUpdates, WindowUpdate)
+	add(&n.KeepAlives, KeepAlive)
+	add(&n.KeepAliveACKs, KeepAliveACK)
 }
 
 func (h *Half) observeHeader(s *decode.Segment) {
@@ -276,6 +247,8 @@ func (c *Conn) observeACK(h *Half, d uint8, s *decode.Segment, at Point) {
 		h.Progress = at
 		o.Resends = o.Resends[:0]
 		o.ResendCount = 0
+	} else if s.Len == 0 && s.Flags&(decode.SYN|decode.FIN|decode.RST) == 0 && rel == h.HighAck && after(o.SentEnd(), rel) {
+		h.Repeated = at
 	}
 	if s.SACKCount > 0 {
 		// A first block below the acknowledgement tells of a duplicate
@@ -300,10 +273,12 @@ func (c *Conn) observeData(h *Half, s *decode.Segment, at Point, flags Flags, ne
 		if o == h {
 			o = c.Half[1]
 		}
-		if o != nil && o.SACKAt.Seen() && o.SACKAt.Time >= o.Progress.Time && after(o.SACKLeft, o.HighAck) {
+		if o != nil && (o.SACKAt.Seen() && o.SACKAt.Time >= o.Progress.Time && after(o.SACKLeft, o.HighAck) || o.Repeated.Time > o.Progress.Time && after(h.SentEnd(), o.HighAck)) {
 			h.HoleWait += gap
 			h.HoleWaits++
 		}
+	} else if h.LastData.Seen() && gap > 0 {
+		h.Flowing += gap
 	}
 	if !h.LastData.Seen() || at.Time >= h.LastData.Time {
 		h.LastData = at
@@ -359,33 +334,42 @@ func (c *Conn) firstReset(d uint8) int64 {
 	return first
 }
 
+// lowestReset returns the lowest relative sequence number of direction d's
+// resets; it has one.
+func (c *Conn) lowestReset(d uint8) uint32 {
+	lowest, seen := uint32(0), false
+	for i := range c.Resets {
+		if r := &c.Resets[i]; r.Dir == d && (!seen || after(lowest, r.Seq)) {
+			lowest, seen = r.Seq, true
+		}
+	}
+	return lowest
+}
+
 // observeKeepAlive pairs keep-alive probes with answers. Any segment of the
 // other end answers but another probe, which may have been sent before.
 func (c *Conn) observeKeepAlive(d uint8, s *decode.Segment, at Point, flags Flags) {
 	if flags&KeepAlive != 0 {
-		c.KeepAlives = appendBounded(c.KeepAlives, c.mark(d, s, at))
+		c.KeepAlives = appendBounded(c.KeepAlives, c.Mark(d, s, at))
 		c.KeepAliveRound++
 		c.keepAliveOpen = d + 1
 		return
 	}
 	if c.keepAliveOpen == 2-d && s.Flags&decode.RST == 0 {
-		c.KeepAliveACKs = appendBounded(c.KeepAliveACKs, c.mark(d, s, at))
+		c.KeepAliveACKs = appendBounded(c.KeepAliveACKs, c.Mark(d, s, at))
 		c.KeepAliveAnswered++
 		c.KeepAliveAnsweredTotal++
 		c.keepAliveOpen = 0
 	}
 }
 
-func (t *Table) observeReset(c *Conn, d uint8, s *decode.Segment, at Point, duplicate bool) {
+func (t *Table) observeReset(c *Conn, d uint8, s *decode.Segment, at Point) {
 	h := c.Half[d]
 	c.closed = true
-	if duplicate {
-		return
-	}
 	if h.RSTs < 0xFFFF {
 		h.RSTs++
 	}
-	m := c.mark(d, s, at)
+	m := c.Mark(d, s, at)
 	if o := c.Half[1-d]; o != nil {
 		m.Next = o.HighAck
 		if o.SYN.Seen() {
@@ -399,7 +383,8 @@ func (t *Table) observeReset(c *Conn, d uint8, s *decode.Segment, at Point, dupl
 	}
 }
 
-func (c *Conn) mark(d uint8, s *decode.Segment, at Point) Mark {
+// Mark describes a segment of direction d by what tells its origin.
+func (c *Conn) Mark(d uint8, s *decode.Segment, at Point) Mark {
 	m := Mark{
 		Point: at, Seq: s.Seq, Ack: s.Ack, Len: s.Len, IPID: s.IPID, Flags: s.Flags, Window: s.Window, TTL: s.TTL,
 		Dir: d, HasIPID: s.HasIPID, DF: s.DontFragment, HasTS: s.HasTimestamps, Loopback: s.Loopback,

@@ -24,6 +24,7 @@ const (
 // seqState is what the sequence analysis remembers of one direction.
 type seqState struct {
 	base, nextseq, maxToBeAcked, lastack uint32
+	latestISN                            uint32 // of the latest SYN or SYN/ACK, accepted or not
 	dupacks                              uint32 // unsigned on purpose: -1 satisfies "two or more"
 	nextseqTime, lastTime                int64
 	unacked                              []sent
@@ -69,11 +70,13 @@ func (t *Table) analyze(c *Conn, d uint8, s *decode.Segment) (flags Flags) {
 		if s.Flags&decode.SYN == 0 {
 			f.base--
 		}
+		f.latestISN = f.base
 		f.baseSet = true
 	}
 	if s.Flags&decode.ACK != 0 && !r.baseSet {
 		r = c.half(1-d, t)
 		r.base = s.Ack - 1
+		r.latestISN = r.base
 		r.baseSet = true
 	}
 	const sfr = decode.SYN | decode.FIN | decode.RST
@@ -342,6 +345,7 @@ func (h *Half) sampleSent(e *sent, s *decode.Segment) {
 	h.RTT.Max = max(h.RTT.Max, rtt)
 	h.RTT.Sum += rtt
 	h.RTT.Samples++
+	h.LastRTT, h.LastRTTFrame = rtt, s.Frame
 }
 
 // smallUnacked is how many unacknowledged segments a direction has room for in
@@ -387,5 +391,23 @@ func (t *Table) releaseUnacked(h *Half) {
 func (t *Table) poolUnacked(b []sent) {
 	if len(t.unackedPool) < 256 && cap(b) >= minPooled && cap(b) <= 4096 {
 		t.unackedPool = append(t.unackedPool, b[:0])
+	}
+}
+
+// anotherISN takes a SYN/ACK of f with another sequence number than the one
+// before. A client that acknowledged one keeps to it (RFC 9293, section
+// 3.10.7.4); until then the latest is the one that counts. The sequence
+// analysis knows neither, so that facts have a highest number of their own.
+func (c *Conn) anotherISN(f *Half, isn uint32) {
+	if c.HandshakeACK.Seen() && !c.closed && len(c.Resets) == 0 {
+		if !f.strayed {
+			f.strayed, f.high = true, f.nextseq
+		}
+		return
+	}
+	f.base = isn
+	f.strayed, f.high = true, isn
+	if !f.stream.delivered {
+		f.stream.started = false
 	}
 }

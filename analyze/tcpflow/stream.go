@@ -20,10 +20,18 @@ type stream struct {
 	chunks    []chunk // ascending by sequence number
 	held      uint32  // bytes of memory that chunks take
 	next      uint32  // sequence number of the next byte to deliver
+	at        uint32  // sequence number of the byte that the handler is told of
 	started   bool
 	delivered bool
 	off       bool
 }
+
+// StreamAt returns the sequence number of the first byte that a Handler is
+// being told of by Data or Missing.
+func (h *Half) StreamAt() uint32 { return h.stream.at }
+
+// StreamSeq is StreamAt relative to the initial sequence number.
+func (h *Half) StreamSeq() uint32 { return h.stream.at - h.base }
 
 // chunk is a segment that waits behind a hole.
 type chunk struct {
@@ -84,11 +92,13 @@ func (t *Table) deliver(c *Conn, d uint8, seq, length uint32, at Point, b []byte
 	st.next = seq + length
 	st.delivered = true
 	captured := min(uint32(len(b)), length)
+	st.at = seq + skip
 	if skip < captured {
 		t.handler.Data(c, d, at, b[skip:captured], skip == 0)
 		skip = captured
 	}
 	if skip < length && !st.off {
+		st.at = seq + skip
 		t.handler.Missing(c, d, at, length-skip)
 	}
 }
@@ -129,6 +139,7 @@ func (t *Table) skipHole(c *Conn, d uint8) {
 	// Segments further apart than half the sequence space have no order;
 	// one that turns out to lie behind is old.
 	if k := &st.chunks[0]; after(k.seq, st.next) {
+		st.at = st.next
 		t.handler.Missing(c, d, k.at, k.seq-st.next)
 		st.next = k.seq
 	}
@@ -166,17 +177,4 @@ func (t *Table) flush(c *Conn, d uint8) {
 			t.skipHole(c, d)
 		}
 	}
-}
-
-// Hole returns how many bytes are missing in front of payload that waits in
-// direction d, and how many bytes wait; zeros where nothing does.
-func (c *Conn) Hole(d uint8) (missing, waiting uint32) {
-	h := c.Half[d]
-	if h == nil || len(h.stream.chunks) == 0 {
-		return 0, 0
-	}
-	for i := range h.stream.chunks {
-		waiting += uint32(len(h.stream.chunks[i].data))
-	}
-	return h.stream.chunks[0].seq - h.stream.next, waiting
 }

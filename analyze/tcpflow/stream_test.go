@@ -115,17 +115,6 @@ func TestStream(t *testing.T) {
 	}
 }
 
-func TestHole(t *testing.T) {
-	_, c := run(t, opened+`
-30 > A 1001 5001 len=100
-31 > A 1201 5001 len=100 => lost_segment
-32 > A 1301 5001 len=50 cap=20`)
-	missing, waiting := c.Hole(0)
-	equal(t, "missing and waiting", [2]uint32{missing, waiting}, [2]uint32{100, 120})
-	missing, waiting = c.Hole(1)
-	equal(t, "the other direction", [2]uint32{missing, waiting}, [2]uint32{})
-}
-
 // TestAcknowledgedHole holds that a hole which the receiver has acknowledged
 // is given up after some segments, as its bytes were not captured; one that it
 // has not is waited for.

@@ -84,7 +84,9 @@ type Table struct {
 	freeConns   []*Conn
 	freeHalves  []*Half
 	unackedPool [][]sent
-	held        uint64 // bytes waiting behind holes, all connections
+	// segments counts all, copies those that one interface captured again.
+	segments, copies uint64
+	held             uint64 // bytes waiting behind holes, all connections
 
 	// Open and Peak count connections whose state is held now and at most.
 	Open, Peak int
@@ -177,19 +179,17 @@ func (t *Table) startOrReuse(c *Conn, d uint8, k key, s *decode.Segment) (*Conn,
 		return c, d, false
 	}
 	if s.Flags&decode.ACK != 0 {
-		if s.Seq == f.base {
+		if s.Seq == f.latestISN {
 			return c, d, false
 		}
 		if f.SYNs > 0 && c.SYNACKVariants < 255 {
 			c.SYNACKVariants++
 		}
-		f.base = s.Seq
-		if !f.stream.delivered {
-			f.stream.started = false
-		}
+		f.latestISN = s.Seq
+		c.anotherISN(f, s.Seq)
 		return c, d, true
 	}
-	if s.Seq == f.base {
+	if s.Seq == f.latestISN {
 		// An earlier reset may have moved the highest sequence number.
 		f.nextseq = f.maxToBeAcked
 		return c, d, false
@@ -214,7 +214,6 @@ func (t *Table) open(k key, s *decode.Segment) *Conn {
 	c.ID = t.nextID
 	t.nextID++
 	c.IPVersion = s.IPVersion
-	c.Interface = s.Interface
 	c.Start = Point{s.Frame, s.Time}
 	c.Last = c.Start
 	c.End[0] = Endpoint{s.Src, s.SrcPort}
@@ -306,7 +305,7 @@ func (t *Table) age(c *Conn, s *decode.Segment) {
 // unanswered reports whether only one end was heard, asking to connect.
 func (c *Conn) unanswered() bool {
 	h := c.Half[0]
-	return h != nil && h.SYNs > 0 && uint64(h.SYNs) == h.Packets && (c.Half[1] == nil || c.Half[1].Packets == 0)
+	return h != nil && h.SYNs > 0 && uint64(h.SYNs)+uint64(h.Duplicates) == h.Packets && (c.Half[1] == nil || c.Half[1].Packets == 0)
 }
 
 // bury remembers the tuple of a connection that is let go, so that a late
