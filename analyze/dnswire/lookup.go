@@ -64,6 +64,10 @@ type Query struct {
 	Time int64
 	Port uint16 // the client's
 	ID   uint16
+	// UDPSize and Options are those of its EDNS record (Message), zero
+	// without one.
+	UDPSize uint16
+	Options int
 }
 
 // Response is one answer on the wire.

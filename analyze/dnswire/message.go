@@ -42,8 +42,12 @@ type Message struct {
 	// owner.
 	SOA  bool
 	Zone string
-	// OPT is true where the message carries EDNS (RFC 6891).
-	OPT bool
+	// OPT is true where the message carries EDNS (RFC 6891). UDPSize is then
+	// the sender's payload size in bytes (section 6.2.3), Options how many
+	// options came with it.
+	OPT     bool
+	UDPSize uint16
+	Options int
 	// Errors lists extended errors, at most 8.
 	Errors []ExtendedError
 }
@@ -177,10 +181,11 @@ func Parse(b []byte) (Message, error) {
 			return m, nil
 		}
 		if err == nil && h.Type == dnsmessage.TypeOPT {
-			m.OPT = true
+			m.OPT, m.UDPSize = true, uint16(h.Class)
 			m.RCode |= uint16(h.TTL>>24) << 4
 			var r dnsmessage.OPTResource
 			if r, err = p.OPTResource(); err == nil {
+				m.Options = len(r.Options)
 				m.options(r.Options)
 			}
 		} else if err == nil {

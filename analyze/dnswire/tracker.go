@@ -90,7 +90,7 @@ func (t *Tracker) Query(p Packet) {
 		l = t.start(&p, &m, key)
 	}
 	l.QueryCount++
-	q := Query{p.Frame, p.Time, p.Client.Port, m.ID}
+	q := Query{p.Frame, p.Time, p.Client.Port, m.ID, m.UDPSize, m.Options}
 	if n := len(l.Queries); n < maxEvents {
 		l.Queries = append(l.Queries, q)
 	} else {

@@ -156,7 +156,7 @@ func (c *Conversation) Data(dir int, frame, time int64, b []byte) {
 func (c *Conversation) header(dir int, d *direction, b []byte, segment bool) []byte {
 	if d.hdrLen == 0 {
 		if !d.started {
-			if n := preamble(b); n > 0 {
+			if n := Preamble(b); n > 0 {
 				d.off += int64(n)
 				c.get().Sides[dir].Unread += int64(n)
 				b = b[n:]
@@ -332,7 +332,12 @@ func (c *Conversation) Missing(dir int, frame, time int64, n int) {
 	if n <= 0 {
 		return
 	}
-	c.get().Sides[dir].Missing += int64(n)
+	whole := n
+	if d.state == stateSkip && d.rec.Type == typeApplicationData {
+		// Its length is known, and its content tells nothing.
+		whole -= min(n, int(d.remain))
+	}
+	c.get().Sides[dir].Missing += int64(whole)
 	if d.last.Frame == 0 {
 		d.last = Place{frame, time}
 	}

@@ -168,7 +168,9 @@ type Side struct {
 	// what followed a hole until the records were found again, bytes that
 	// are no TLS.
 	Unread int64
-	// Missing counts stream bytes that the capture does not hold.
+	// Missing counts stream bytes that the capture does not hold, but for those
+	// of records of application data that were under way: how long these are is
+	// known, and what they hold nobody reads.
 	Missing int64
 	// SyncLost counts how often the record boundaries were lost.
 	SyncLost int

@@ -7,10 +7,10 @@ var (
 	proxyBinary = []byte("\r\n\r\n\x00\r\nQUIT\n")
 )
 
-// preamble returns the length of a PROXY protocol header (version 1 or 2, as
+// Preamble returns the length of a PROXY protocol header (version 1 or 2, as
 // load balancers put it before the client's first bytes) at the start of b, or
 // zero where there is none or its end is not in b.
-func preamble(b []byte) int {
+func Preamble(b []byte) int {
 	switch {
 	case bytes.HasPrefix(b, proxyText):
 		line := b[:min(len(b), 107)] // the longest that version 1 allows

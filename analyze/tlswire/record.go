@@ -92,7 +92,7 @@ func ssl2Len(h []byte) int { return int(h[0]&0x7f)<<8 | int(h[1]) }
 // wants five bytes at least (eleven for SSL 2.0). A PROXY protocol header
 // before it is passed over.
 func LooksLikeRecord(b []byte) bool {
-	b = b[preamble(b):]
+	b = b[Preamble(b):]
 	if len(b) < headerLen {
 		return false
 	}
