@@ -25,6 +25,7 @@ const (
 	FromGoEnv       Source = "go env"
 	FromDefaults    Source = "defaults"
 	FromOutput      Source = "go's output"
+	FromCapture     Source = "capture file" // recorded on the host that captured
 )
 
 // Load finds the settings that a go command started here would use: the

@@ -65,3 +65,51 @@ func Child(program string) bool {
 	}
 	return false
 }
+
+// Command reports whether a program of this name is the go command, also one
+// that golang.org/dl installed under the name of its release.
+func Command(program string) bool {
+	n := strings.TrimSuffix(strings.ToLower(program), ".exe")
+	return n == "go" || strings.HasPrefix(n, "go1.") && strings.Trim(n[3:], ".0123456789abcrt") == ""
+}
+
+// Carrier reports whether a program of this name works for the one that started
+// it when modules are fetched: version control, its helpers, and the shells that
+// these run their commands by.
+func Carrier(program string) bool {
+	n := strings.TrimSuffix(strings.ToLower(program), ".exe")
+	switch n {
+	case "sh", "bash", "dash", "zsh", "cmd", "sshpass":
+		return true
+	}
+	return Child(n) || strings.HasPrefix(n, "git-")
+}
+
+// PublicEnd returns the part at the end of a host's name that says nothing about
+// who asked for it: the whole name of Go's own servers, of well-known public
+// module proxies and version control services; the domain alone where others
+// have names of their own below it (object stores); otherwise nothing.
+func PublicEnd(host string) string {
+	host = plainHost(host)
+	for _, s := range publicDomains {
+		if underDomain(host, s) {
+			return host
+		}
+	}
+	for _, list := range [][]string{sourceHosts, redirectHosts} {
+		for _, s := range list {
+			if underDomain(host, s) {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// publicDomains are domains whose owner alone gives the names below them.
+var publicDomains = []string{
+	"golang.org", "go.dev", sumDBInChina, StorageOfGo,
+	"goproxy.cn", "goproxy.io", "mirrors.aliyun.com",
+	"github.com", "githubusercontent.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitee.com", "git.sr.ht",
+	"gopkg.in", "google.golang.org", "go.googlesource.com", "go.uber.org", "k8s.io", "launchpad.net", "dev.azure.com",
+}

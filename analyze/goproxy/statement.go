@@ -67,6 +67,9 @@ type Statement struct {
 	// Line is the number of the first line that says it, from 1; Count how
 	// many lines do.
 	Line, Count int
+	// Time is when the first line was printed, in Unix nanoseconds; zero
+	// where not known.
+	Time int64
 	// Text is the failure from the operation on (`Get "URL": ...`), without
 	// credentials, at most maxText bytes. It is not cleaned of control
 	// characters.
