@@ -46,9 +46,18 @@ type contact struct {
 	// what tells its program.
 	shape    int64
 	cutHello bool
+	// attempted is true where its death is that of an attempt of which the
+	// capture holds no packet.
+	attempted bool
 	// weak is true where a connection without a death is not known to have
 	// ended well.
 	weak bool
+	// ended is when the server last ended a connection on which an answer may
+	// have been due, answered when it last sent more than a farewell.
+	ended, answered int64
+	// unjudged says why the latest connection that was made, and could not be
+	// judged, could not.
+	unjudged []string
 }
 
 type contactKey struct {
@@ -70,6 +79,8 @@ type Aggregator struct {
 	omitted     int64
 	strays      []stray
 	revocations []revocation
+	legs        []leg
+	trials      []trial
 	// unnamed is when the latest connection to port 443 began whose host is
 	// not known; unclear says why it is not known whether an attempt
 	// followed a lookup, empty where it is.
@@ -89,12 +100,14 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 		a.unnamed = max(a.unnamed, f.Conn.Start.Time)
 	}
 	a.revocation(&w)
+	a.leg(&w, id, v)
+	a.trial(&w, id, v)
 	rel := relevanceOf(&w, isTarget)
 	a.seen[rel]++
 	if f.Conn.Loopback && rel < related && !v.Died() {
 		return
 	}
-	k := a.contact(contactKey{plainName(f.ServerName), f.Conn.ServerEnd().Addr, f.Conn.ProcessID}, f.Conn.Start.Time)
+	k := a.contact(contactKey{plainName(f.ServerName), f.Conn.ServerEnd().Addr, f.owner()}, f.Conn.Start.Time)
 	if k == nil {
 		return
 	}
@@ -107,12 +120,18 @@ func (a *Aggregator) Connection(id int64, f *Flow, v *Verdict, isTarget bool) {
 	if !v.Died() {
 		k.keep(v)
 	}
-	k.weak = k.weak || v.settled || v.Class == OK && v.Level != Proven && (w.open || w.established())
+	k.weak = k.weak || v.settled || v.Class == OK && v.Level != Proven && v.ended == 0 && (w.open || w.established())
+	if v.Class == CaptureUnusable && w.begun() && w.established() {
+		k.unjudged = append(k.unjudged[:0], v.NotAssessed...)
+	}
+	k.ended = max(k.ended, v.ended)
 	if k.shape == 0 && w.hello != nil {
 		k.shape, k.cutHello = w.shape(), w.cutHello()
 	}
 	if w.delivered() {
 		k.delivered = max(k.delivered, w.server.LastNewData.Time)
+		_, at := w.lastAnswer()
+		k.answered = max(k.answered, at)
 	}
 	if v.Died() && !v.settled {
 		k.died(v, id, -1)
@@ -192,12 +211,17 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	a.sameShape(least)
 	a.attribute(least)
 	last, fallback := a.last(least, nil)
+	var refused *Verdict
+	if last == nil {
+		refused = a.stray(least, &h)
+	}
 	switch {
 	case last != nil:
-		v, subjectConn, subjectLookup = a.verification(last), last.conn, last.lookup
+		last, v = a.interception(last, env)
+		subjectConn, subjectLookup = last.conn, last.lookup
 		last.unowned(&v, &h)
-	case a.stray(least) != nil:
-		v, subjectConn, subjectLookup = *a.stray(least), -1, -1
+	case refused != nil:
+		v, subjectConn, subjectLookup = *refused, -1, -1
 	case !a.any(least):
 		return a.nothing(env, h), -1, -1
 	default:
@@ -205,6 +229,13 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 	}
 	a.qualify(&v, env, h)
 	a.noteFallback(&v, least, fallback)
+	switch {
+	case v.Class == OK:
+		a.slowLookup(&v, least)
+		a.residual(&v, -1)
+	case v.Died() && subjectConn >= 0:
+		a.residual(&v, subjectConn)
+	}
 	return v, subjectConn, subjectLookup
 }
 
@@ -214,6 +245,9 @@ func (a *Aggregator) Verdict(env *Env, h Health) (v Verdict, subjectConn int64, 
 func (a *Aggregator) last(least relevance, own func(*contact) bool) (last *contact, fallback bool) {
 	for _, k := range a.contacts {
 		if k.death == nil || k.relevance < least || own != nil && !own(k) || a.poisoned(k) || a.foreign(k) {
+			continue
+		}
+		if k.death.spare && k.delivered > k.death.failed+quietFinding {
 			continue
 		}
 		if a.madeGood(k, least) || k.death.idle && a.wentOn(k, least, quietFinding) || k.death.resumable && a.wentOn(k, least, 0) {
@@ -297,7 +331,7 @@ func (a *Aggregator) madeGood(k *contact, least relevance) bool {
 // same name delivered over the other one, so that what came of k's attempt to
 // connect did not matter, be it early or late.
 func raced(k, o *contact) bool {
-	return k.host != "" && k.host == o.host && isV4(k.addr) != isV4(o.addr) && k.addr != decode.Addr{} && !k.spoke && k.conn >= 0 &&
+	return k.host != "" && k.host == o.host && isV4(k.addr) != isV4(o.addr) && k.addr != decode.Addr{} && !k.spoke && (k.conn >= 0 || k.attempted) &&
 		k.death.Stage == StageConnect && o.delivered > 0 && (o.death == nil || o.delivered > o.lastFatal)
 }
 
@@ -352,6 +386,8 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 		n += a.seen[r]
 	}
 	connections, unusable, weak := 0, 0, false
+	var ended, answered int64
+	var unjudged []string
 	var noted []*contact
 	for _, k := range a.contacts {
 		if k.relevance < least || own != nil && !own(k) {
@@ -360,6 +396,8 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 		connections += k.connections
 		unusable += k.unusable
 		weak = weak || k.weak
+		ended, answered = max(ended, k.ended), max(answered, k.answered)
+		unjudged = append(unjudged, k.unjudged...)
 		if len(k.notes) > 0 {
 			noted = append(noted, k)
 		}
@@ -385,11 +423,18 @@ func (a *Aggregator) fine(least relevance, own func(*contact) bool) Verdict {
 		v.skip(a.unclear)
 	case connections == 0:
 		v.Level = Consistent // lookups alone: what followed is not here
-	case weak:
-		v.Level = Consistent
 	case connections == unusable:
 		v = newVerdict(CaptureUnusable, None, nil, Num("connections", n))
 		v.skip("skip.not-judged")
+	case weak || ended > answered || len(unjudged) > 0:
+		v.Level = Consistent
+		slices.Sort(unjudged)
+		for _, id := range unjudged {
+			v.skip(id)
+		}
+		if ended > answered {
+			v.skip("skip.ended-by-server")
+		}
 	}
 	return v
 }
@@ -405,6 +450,12 @@ func (a *Aggregator) nothing(env *Env, h Health) Verdict {
 		// What the file lacks may have been there.
 		v := newVerdict(CaptureUnusable, None, nil, Num("connections", 0))
 		v.skip("skip.not-judged")
+		return v
+	}
+	if h.Hidden > 0 {
+		v := newVerdict(NoTraffic, None, nil, Num("hidden", h.Hidden))
+		v.NextSteps = []string{"next.check-view"}
+		v.evidence("view.nothing", nil, Num("hidden", h.Hidden))
 		return v
 	}
 	v := newVerdict(NoTraffic, None, nil)
@@ -423,7 +474,7 @@ func (a *Aggregator) qualify(v *Verdict, env *Env, h Health) {
 		}
 		return
 	}
-	absence := Classes[v.Class].Absence
+	absence := Classes[v.Class].Absence && !v.onRecord
 	if absence && (env.DropsKnown && env.Drops > 0 || h.Undrained > 0) {
 		was := *v
 		*v = newVerdict(CaptureUnusable, None, nil, was.Values...)

@@ -85,8 +85,17 @@ func (k *contact) unowned(v *Verdict, h *Health) {
 	v.skip("skip.started-before-capture")
 }
 
-// nameLookups ranks a name as the connections to what it resolved to.
+// nameLookups ranks a name as the connections to what it resolved to; where no
+// connection tells whose traffic this is, one that Go's resolver asked for as the
+// go command's.
 func (a *Aggregator) nameLookups() {
+	if a.least() == other {
+		for _, n := range a.names {
+			if n.byGo() {
+				n.relevance = max(n.relevance, related)
+			}
+		}
+	}
 	for _, k := range a.contacts {
 		if n := a.names[k.host]; n != nil && k.conn >= 0 {
 			n.relevance = max(n.relevance, k.relevance)

@@ -26,7 +26,7 @@ func (w *view) blind(r *tcpflow.Mark) bool {
 		}
 	}
 	margin := secondSender
-	if !w.nearClient() {
+	if w.vantage() == elsewhere {
 		margin += w.roundTrip() // what the client sent before it heard of it
 	}
 	for _, p := range []tcpflow.Point{w.client.Progress, w.client.LastNewData} {

@@ -75,6 +75,18 @@ func newVerdict(c Class, l Level, places []Place, values ...Value) Verdict {
 	}
 }
 
+// withinHost leaves the network out of the places of a connection that never
+// left this machine. What a proxy on it carries on to the far end does leave it.
+func (w *view) withinHost(v *Verdict) {
+	if !w.c.Loopback || w.inTunnel() || !slices.Contains(v.Place, Network) {
+		return
+	}
+	v.Place = slices.DeleteFunc(slices.Clone(v.Place), func(p Place) bool { return p == Network })
+	if len(v.Place) == 0 {
+		v.Place = inHost
+	}
+}
+
 // The sets of places that verdicts use.
 var (
 	inHost       = []Place{Host}

@@ -1,5 +1,7 @@
 package diagnose
 
+import "slices"
+
 // ClassInfo is what is the same for all verdicts of a class.
 type ClassInfo struct {
 	Stage Stage
@@ -20,12 +22,12 @@ type ClassInfo struct {
 var CommonValues = []string{"host", "address", "after"}
 
 var (
-	nextTLS     = []string{"next.no-mlkem", "next.other-network", "next.other-proxy"}
-	nextConnect = []string{"next.other-network", "next.other-proxy", "next.ask-network"}
+	nextTLS     = []string{"next.no-mlkem", "next.probe-handshake", "next.other-proxy", "next.other-name", "next.other-family", "next.other-network", "next.repeat"}
+	nextConnect = []string{"next.other-proxy", "next.probe-address", "next.other-port", "next.other-family", "next.other-network", "next.ask-network"}
 	nextPath    = []string{"next.repeat", "next.other-network", "next.ask-network"}
-	nextRemote  = []string{"next.repeat", "next.other-proxy", "next.ask-proxy"}
-	nextHost    = []string{"next.host-firewall", "next.host-security", "next.recapture-any"}
-	nextDNS     = []string{"next.other-resolver", "next.other-network"}
+	nextRemote  = []string{"next.repeat", "next.other-proxy", "next.probe-request", "next.ask-proxy"}
+	nextHost    = []string{"next.host-firewall", "next.host-security", "next.audit-mode", "next.recapture-any"}
+	nextDNS     = []string{"next.other-resolver", "next.probe-lookup", "next.other-network"}
 )
 
 // Classes describes every class.
@@ -49,15 +51,15 @@ var Classes = map[Class]*ClassInfo{
 	ConnectRejectedLocally: {Stage: StageConnect, RefutedBy: []string{"refute.on-the-wire"}, NextSteps: nextHost},
 	ConnectAnswerIgnored:   {Stage: StageConnect, RefutedBy: []string{"refute.capture-elsewhere"}, NextSteps: nextHost, Absence: true},
 	ConnectNoAnswer:        {Stage: StageConnect, Values: []string{"syns"}, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextConnect, Absence: true},
-	ConnectRefused:         {Stage: StageConnect, RefutedBy: []string{"refute.server-record"}, NextSteps: []string{"next.check-address", "next.other-proxy", "next.other-network"}},
+	ConnectRefused:         {Stage: StageConnect, RefutedBy: []string{"refute.server-record"}, NextSteps: []string{"next.check-address", "next.other-proxy", "next.probe-address", "next.other-port", "next.other-network"}},
 	ConnectUnreachable:     {Stage: StageConnect, Values: []string{"router", "type", "code"}, RefutedBy: []string{"refute.forged-icmp"}, NextSteps: []string{"next.other-network", "next.ask-router"}},
 
-	ProxyRefused: {Stage: StageProxy, Values: []string{"target", "status"}, RefutedBy: []string{"refute.proxy-log"}, NextSteps: []string{"next.proxy-credentials", "next.ask-connect-proxy"}},
+	ProxyRefused: {Stage: StageProxy, Values: []string{"target", "status"}, RefutedBy: []string{"refute.proxy-log"}, NextSteps: []string{"next.proxy-credentials", "next.probe-proxy", "next.ask-connect-proxy"}},
 	ProxySilent:  {Stage: StageProxy, Values: []string{"target"}, RefutedBy: []string{"refute.proxy-log"}, NextSteps: []string{"next.repeat", "next.ask-connect-proxy"}, Absence: true},
 
-	TLSClientHelloNotSent:  {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextHost, Absence: true},
+	TLSClientHelloNotSent:  {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: slices.Concat([]string{"next.send-queue"}, nextHost), Absence: true},
 	TLSClientHelloLost:     {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextTLS, Absence: true},
-	TLSLargePacketsLost:    {Stage: StageTLS, RefutedBy: []string{"refute.large-passes"}, NextSteps: []string{"next.no-mlkem", "next.lower-mtu", "next.ask-network"}, Absence: true},
+	TLSLargePacketsLost:    {Stage: StageTLS, RefutedBy: []string{"refute.large-passes"}, NextSteps: []string{"next.no-mlkem", "next.probe-size", "next.lower-mtu", "next.ask-network"}, Absence: true},
 	TLSNoServerHello:       {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextTLS, Absence: true},
 	TLSServerFlightStalled: {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextTLS, Absence: true},
 	TLSAnswerIgnored:       {Stage: StageTLS, RefutedBy: []string{"refute.capture-elsewhere"}, NextSteps: nextHost, Absence: true},
@@ -65,18 +67,20 @@ var Classes = map[Class]*ClassInfo{
 	TLSClosed:              {Stage: StageTLS, RefutedBy: []string{"refute.server-record"}, NextSteps: nextTLS},
 	TLSAlertFromServer:     {Stage: StageTLS, Values: []string{"alert", "number"}, RefutedBy: []string{"refute.server-record"}, NextSteps: nextTLS},
 	TLSAlertFromClient:     {Stage: StageTLS, Values: []string{"alert", "number"}, RefutedBy: []string{"refute.go-text"}, NextSteps: nextTLS},
-	TLSCertificateRejected: {Stage: StageTLS, Values: []string{"issuer"}, RefutedBy: []string{"refute.go-text"}, NextSteps: []string{"next.show-certificate", "next.check-clock", "next.install-ca", "next.other-network"}},
+	TLSCertificateRejected: {Stage: StageTLS, Values: []string{"issuer"}, RefutedBy: []string{"refute.go-text"}, NextSteps: []string{"next.show-certificate", "next.probe-certificate", "next.check-clock", "next.install-ca", "next.other-network"}},
 	TLSNotTLS:              {Stage: StageTLS, Values: []string{"answer"}, RefutedBy: []string{"refute.server-record"}, NextSteps: []string{"next.open-browser", "next.check-urls", "next.other-network"}},
-	TLSLocalInterception:   {Stage: StageTLS, RefutedBy: []string{"refute.configured-proxy"}, NextSteps: nextHost},
+	TLSLocalInterception:   {Stage: StageTLS, Values: []string{"owner"}, RefutedBy: []string{"refute.configured-proxy"}, NextSteps: []string{"next.name-owner", "next.proxy-credentials", "next.host-security", "next.other-network"}},
 
 	HTTPNoResponse: {Stage: StageHTTP, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextRemote, Absence: true},
-	HTTPError:      {Stage: StageHTTP, Values: []string{"status"}, RefutedBy: []string{"refute.go-text"}, NextSteps: nextRemote},
+	HTTPError: {Stage: StageHTTP, Values: []string{"status"}, RefutedBy: []string{"refute.go-text"},
+		NextSteps: []string{"next.read-answer", "next.check-go-env", "next.other-proxy", "next.ask-proxy-status"}},
 
-	TransferRemoteIdle:      {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.no-request"}, NextSteps: nextRemote, Absence: true},
-	TransferPathDead:        {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextPath, Absence: true},
-	TransferHeavyLoss:       {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextPath, Absence: true},
-	TransferReset:           {Stage: StageTransfer, Values: []string{"bytes"}, RefutedBy: []string{"refute.server-record"}, NextSteps: []string{"next.repeat", "next.other-network", "next.other-proxy"}},
-	TransferTruncated:       {Stage: StageTransfer, Values: []string{"bytes"}, RefutedBy: []string{"refute.server-record"}, NextSteps: nextRemote},
+	TransferRemoteIdle: {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.no-request"}, NextSteps: nextRemote, Absence: true},
+	TransferPathDead:   {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextPath, Absence: true},
+	TransferHeavyLoss:  {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.missed-packets"}, NextSteps: nextPath, Absence: true},
+	TransferReset:      {Stage: StageTransfer, Values: []string{"bytes"}, RefutedBy: []string{"refute.server-record"}, NextSteps: []string{"next.repeat", "next.other-network", "next.other-proxy"}},
+	TransferTruncated: {Stage: StageTransfer, Values: []string{"bytes"}, RefutedBy: []string{"refute.server-record"},
+		NextSteps: []string{"next.repeat", "next.other-proxy", "next.other-network", "next.ask-proxy-closed"}},
 	TransferReceiverStalled: {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.window-opened"}, NextSteps: []string{"next.host-load", "next.cache-scan"}},
 
 	ClientAborted:             {Stage: StageTransfer, RefutedBy: []string{"refute.go-text"}, NextSteps: []string{"next.repeat"}},

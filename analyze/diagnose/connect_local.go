@@ -33,11 +33,12 @@ func connectAnswerIgnored(w *view) (Verdict, bool) {
 	if s.SYNs < synackRepeats || c.LastSYN.Time <= s.SYN.Time || s.BadChecksums > 0 || s.HighAck != 1 {
 		return Verdict{}, false
 	}
-	if !w.nearClient() {
+	level, ok := w.blameHost()
+	if !ok {
 		return w.unusable([]string{"skip.capture-elsewhere"}), true
 	}
-	level, places := w.blameHost()
-	v := w.verdict(ConnectAnswerIgnored, level, places, w.until)
+	v := w.verdict(ConnectAnswerIgnored, level, inHost, w.until)
+	v.restsOnPlace()
 	v.failed = w.c.Start.Time
 	v.evidence("synack.repeated", frames(s.SYN, s.LastSYN), Num("count", int64(s.SYNs)))
 	v.evidence("syn.repeated-after-answer", frames(c.SYN, c.LastSYN), Num("count", int64(c.SYNs)))

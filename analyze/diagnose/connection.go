@@ -13,12 +13,12 @@ var (
 	}
 	proxyRules     = []rule{proxyRefused, proxySilent}
 	handshakeRules = []rule{
-		notTLS, clientHelloRejected, alertFromServer, certificateRejected, alertFromClient, handshakeReset, clientHelloNotSent,
+		notTLS, clientHelloRejected, alertFromServer, certificateRejected, alertFromClient, clientHelloNotSent, handshakeReset,
 		clientHelloLost, serverFlightLost, answerIgnored, encryptedAlertFromServer, handshakeClosed, handshakeAbandoned,
 		noServerHello, serverFlightStalled,
 	}
 	transferRules = []rule{
-		transferReset, receiverStalled, heavyLoss, pathDead, truncated, httpNoResponse, remoteIdle, clientLeft,
+		transferReset, receiverStalled, dataIgnored, heavyLoss, pathDead, dataUnheard, truncated, httpNoResponse, remoteIdle, clientLeft,
 	}
 )
 
@@ -31,6 +31,8 @@ func Connection(f *Flow) Verdict {
 	w := views.Get().(*view)
 	w.init(f)
 	v := w.judge()
+	w.withinHost(&v)
+	v.recorded(f.Blocks, f.Conn.Start.Time)
 	w.noteBlind(&v)
 	*w = view{}
 	views.Put(w)
@@ -40,6 +42,9 @@ func Connection(f *Flow) Verdict {
 // judge finds the stage that the connection did not pass.
 func (w *view) judge() Verdict {
 	f := w.f
+	if w.socketState() {
+		return w.bySocket()
+	}
 	if w.oneDirection() {
 		return w.unusable(skippedHalf)
 	}
@@ -57,6 +62,9 @@ func (w *view) judge() Verdict {
 	}
 	waits := w.inTunnel() && w.client.LastNewData.Time <= w.f.ResponseAt.Time
 	if !waits && (!w.expectsTLS() || w.hello == nil && w.client.DataPackets > 0 && !w.shaken()) {
+		if w.expectsTLS() && w.hello == nil && w.c.SlicedSegments() > 0 && !w.delivered() {
+			return w.unusable([]string{"skip.capture-sliced"})
+		}
 		return w.ok() // another protocol, whose ways to end are its own
 	}
 	if !w.shaken() {
@@ -117,6 +125,8 @@ func (w *view) ok() Verdict {
 	if again >= lossyLeast && again*100 >= packets*lossyPercent && len(w.ignored) == 0 {
 		v.Notes = notesLossy
 	}
+	w.endedEarly(&v)
+	w.slow(&v)
 	return v
 }
 

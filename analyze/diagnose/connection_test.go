@@ -95,6 +95,23 @@ func TestConnect(t *testing.T) {
 			w.wait(sec).open().cfin()
 			return 0
 		}, OK, nil, Proven, nil},
+		{"hole in the server's flight, no selective acknowledgements", func(t *testing.T, w *wire) int64 {
+			w.open().up(hello(t), true)
+			for range 2 {
+				w.put(w.s(packets.ACK|packets.PSH, 1+1460, w.sack, make([]byte, 300)))
+				w.put(w.c(packets.ACK, w.cseq, 1, nil))
+			}
+			w.wait(7 * sec).cfin()
+			return w.now + sec
+		}, TLSLargePacketsLost, inNetwork, Suggested, []string{"client.duplicate-acks"}},
+		{"the server's flight whole, one acknowledgement repeated", func(t *testing.T, w *wire) int64 {
+			b := handshake(t, tls.VersionTLS13, false)[1].bytes
+			w.open().up(hello(t), true)
+			w.put(w.s(packets.ACK|packets.PSH, 1, w.sack, b[:min(len(b), mss)]))
+			w.put(w.c(packets.ACK, w.cseq, 1, nil))
+			w.wait(7 * sec).cfin()
+			return w.now + sec
+		}, CaptureUnusable, nil, None, nil},
 		{"answer ignored here", func(_ *testing.T, w *wire) int64 {
 			w.p.segment = outbound
 			w.syn().wait(rtt).synack().wait(sec).syn().wait(rtt).synack().wait(2 * sec).syn().wait(rtt).synack()
@@ -258,7 +275,17 @@ func TestHandshake(t *testing.T) {
 		}, TLSReset, beyond, Proven, []string{"reset.early"}},
 		{"reset beside which the server goes on", func(t *testing.T, w *wire) int64 {
 			w.open().up(hello(t), false).wait(38 * ms).put(w.s(packets.RST|packets.ACK, 1, w.cseq, nil))
+			w.wait(5 * ms).put(w.s(packets.ACK, 1, w.cseq, handshake(t, tls.VersionTLS13, false)[1].bytes[:100]))
+			return 0
+		}, TLSReset, inNetwork, Suggested, []string{"reset.sender-continues"}},
+		{"reset that overtook the acknowledgement before it", func(t *testing.T, w *wire) int64 {
+			w.open().up(hello(t), false).wait(38 * ms).put(w.s(packets.RST|packets.ACK, 1, w.cseq, nil))
 			w.wait(5 * ms).put(w.s(packets.ACK, 1, w.cseq, nil))
+			return 0
+		}, TLSReset, beyond, Proven, []string{"reset.sender-continues"}},
+		{"reset and an acknowledgement later than packets overtake each other", func(t *testing.T, w *wire) int64 {
+			w.open().up(hello(t), false).wait(38 * ms).put(w.s(packets.RST|packets.ACK, 1, w.cseq, nil))
+			w.wait(rtt/2 + 5*ms).put(w.s(packets.ACK, 1, w.cseq, nil))
 			return 0
 		}, TLSReset, inNetwork, Suggested, []string{"reset.sender-continues"}},
 		{"reset with another time to live only", func(t *testing.T, w *wire) int64 {

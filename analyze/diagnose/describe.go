@@ -14,9 +14,9 @@ type Description struct {
 	// Evidence are the identifiers of the observations it can rest on,
 	// Thresholds the names of the numbers that its rule compares with.
 	Evidence, Thresholds []string
-	// Unreported is true where no rule yields the class: packets alone
-	// cannot show it.
-	Unreported bool
+	// From are classes whose verdicts become one of this class when the whole
+	// capture is judged, and bring their evidence with them.
+	From []Class
 }
 
 // Reach is one level with the places that go with it.
@@ -25,9 +25,6 @@ type Reach struct {
 	Place []Place
 	// When names the sentence in report/messages that says what it takes.
 	When string
-	// Wider is true where the capture leaves more places open than the
-	// class does otherwise, so that Place exceeds Widest.
-	Wider bool
 }
 
 // ClassOrder lists every class in the order of a request's way.
@@ -43,17 +40,13 @@ var ClassOrder = []Class{
 	ClientAborted, ClientStalled, ClientVerificationStalled,
 }
 
-// Notes are the identifiers of all notes that a verdict can carry. No rule
-// gives those of UnreportedNotes.
-var (
-	Notes           = []string{"lossy", "slow", "fallback", "one-family-broken", "blind-reset-ignored", "go-output.contradiction"}
-	UnreportedNotes = []string{"slow"}
-)
+// Notes are the identifiers of all notes that a verdict can carry.
+var Notes = []string{"lossy", "slow", "fallback", "one-family-broken", "residual-block", "blind-reset-ignored", "go-output.contradiction"}
 
 // ConfiguredEvidence are the prefixes of observations that can join a verdict
 // of any class: where the go command's words or GOPROXY are known, or the
 // capture shows something beside the death.
-var ConfiguredEvidence = []string{"go.", "fallback.", "reset.ignored", "attempt."}
+var ConfiguredEvidence = []string{"go.", "fallback.", "reset.ignored", "attempt.", "socket.", "block.", "relay.owner", "slow.", "residual."}
 
 // What several rules share.
 var (
@@ -65,27 +58,30 @@ var (
 	silenceEvidence      = []string{"server.silent", "keepalive.answered", "keepalive.unanswered"}
 	silenceThresholds    = []string{"quietFinding", "tlsTimeout", "probeAnswer"}
 	finEvidence          = []string{"fin.acknowledged", "fin.unanswered"}
-	askedThresholds      = []string{"recordOverhead13", "preambleMessages"}
+	askedThresholds      = []string{"recordOverhead13", "preambleMessages", "requestLeast", "refusalRecord", "emptyFrame"}
 	freezeThresholds     = []string{"freezeLeast", "freezeMost"}
-	endedThresholds      = []string{"emptyFrame", "controlBytes"}
+	endedThresholds      = []string{"controlBytes"}
 )
 
 var (
 	resetReach = []Reach{
-		{Proven, inNetwork, "when.reset-faster", false},
-		{Suggested, inNetwork, "when.reset-signs", false},
-		{Proven, beyond, "when.reset-seen", false},
+		{Proven, inNetwork, "when.reset-faster"},
+		{Suggested, inNetwork, "when.reset-signs"},
+		{Proven, beyond, "when.reset-seen"},
 	}
 	quietReach = []Reach{
-		{Proven, inRemote, "when.keepalive-answered", false},
-		{Proven, beyond, "when.silence-over", false},
-		{Consistent, beyond, "when.silence-open", false},
+		{Proven, inRemote, "when.keepalive-answered"},
+		{Proven, beyond, "when.silence-over"},
+		{Consistent, beyond, "when.silence-open"},
+	}
+	idleReach = []Reach{
+		{Suggested, inRemote, "when.kept-open"}, {Suggested, beyond, "when.kept-open"}, {Consistent, inRemote, "when.maybe-idle"},
 	}
 	ignoredReach = []Reach{
-		{Proven, inHost, "when.intact-here", false}, {Suggested, inHost, "when.intact-likely", false}, {Consistent, linkOrHost, "when.capture-elsewhere", true},
+		{Proven, inHost, "when.intact-here"}, {Proven, inHost, "when.block-recorded"}, {Suggested, inHost, "when.block-named"}, {Suggested, inHost, "when.intact-likely"}, {Consistent, inHost, "when.capture-beside"},
 	}
-	messageReach = []Reach{{Proven, beyond, "when.message", false}}
-	icmpReach    = []Reach{{Proven, inNetwork, "when.icmp-policy", false}, {Proven, beyond, "when.icmp", false}}
+	messageReach = []Reach{{Proven, beyond, "when.message"}}
+	icmpReach    = []Reach{{Proven, inNetwork, "when.icmp-policy"}, {Proven, beyond, "when.icmp"}}
 )
 
 func lists(more ...[]string) []string { return slices.Concat(more...) }
@@ -93,19 +89,21 @@ func lists(more ...[]string) []string { return slices.Concat(more...) }
 // Descriptions describes every class.
 var Descriptions = map[Class]*Description{
 	OK: {
-		Reach:      []Reach{{Proven, nil, "when.ended", false}, {Consistent, nil, "when.still-open", false}},
+		Reach:      []Reach{{Proven, nil, "when.ended"}, {Consistent, nil, "when.still-open"}},
 		Thresholds: []string{"lossyPercent", "lossyLeast"},
 	},
-	NoTraffic:       {Reach: []Reach{{None, nil, "when.nothing", false}}, Evidence: []string{"capture.segments"}},
-	CaptureUnusable: {Reach: []Reach{{None, nil, "when.nothing", false}}},
+	NoTraffic:       {Reach: []Reach{{None, nil, "when.nothing"}}, Evidence: []string{"capture.segments", "view.nothing"}},
+	CaptureUnusable: {Reach: []Reach{{None, nil, "when.nothing"}}},
 
 	LinkGatewaySilent: {
-		Widest: linkOrHost, Reach: []Reach{{Proven, linkOrHost, "when.neighbour", false}}, Evidence: []string{"neighbour.silent"},
+		Widest: linkOrHost, Reach: []Reach{{Proven, linkOrHost, "when.neighbour"}, {Consistent, linkOrHost, "when.attempt-neighbour"}, {Consistent, linkOrHost, "when.own-icmp-neighbour"}},
+		Evidence: []string{"neighbour.silent", "icmp.local", "syn.not-on-wire"}, Thresholds: []string{"neighbourWait"},
+		From: []Class{ConnectNoAnswer, DNSNoAnswer},
 	},
 
 	DNSNoAnswer: {
 		Widest:   beyond,
-		Reach:    []Reach{{Proven, beyond, "when.asked-again", false}, {Consistent, beyond, "when.asked-once", false}},
+		Reach:    []Reach{{Proven, beyond, "when.asked-again"}, {Consistent, beyond, "when.asked-once"}},
 		Evidence: []string{"dns.unanswered"}, Thresholds: []string{"quietFinding", "quietSure", "synRepeats"},
 	},
 	DNSNXDomain:    {Widest: beyond, Reach: messageReach, Evidence: []string{"dns.error", "dns.extended-error"}},
@@ -113,19 +111,21 @@ var Descriptions = map[Class]*Description{
 	DNSServFail:    {Widest: beyond, Reach: messageReach, Evidence: []string{"dns.error", "dns.extended-error"}},
 	DNSRefused:     {Widest: beyond, Reach: messageReach, Evidence: []string{"dns.error", "dns.extended-error"}},
 	DNSUnreachable: {Widest: beyond, Reach: icmpReach, Evidence: []string{"icmp.unreachable"}},
-	DNSSinkhole:    {Widest: beyond, Reach: []Reach{{Suggested, beyond, "when.sinkhole", false}}, Evidence: []string{"dns.nowhere"}},
+	DNSSinkhole:    {Widest: beyond, Reach: []Reach{{Suggested, beyond, "when.sinkhole"}}, Evidence: []string{"dns.nowhere"}},
 	DNSForged: {
-		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.two-answers", false}},
+		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.two-answers"}},
 		Evidence: []string{"dns.two-answers", "dns.early-answer", "dns.second-unwanted"},
 	},
 
 	ConnectNotSent: {
-		Widest: atThisEnd, Reach: []Reach{{Consistent, atThisEnd, "when.absent", false}},
-		Evidence: []string{"syn.absent"}, Thresholds: []string{"quietFinding"},
+		Widest: atThisEnd, Reach: []Reach{
+			{Proven, inHost, "when.block-recorded"}, {Proven, inHost, "when.attempt-recorded"}, {Consistent, inHost, "when.attempt-open"}, {Consistent, atThisEnd, "when.absent"},
+		},
+		Evidence: []string{"syn.absent"}, Thresholds: []string{"quietFinding", "quietSure"},
 	},
 	ConnectRejectedLocally: {
 		Widest:   inHost,
-		Reach:    []Reach{{Proven, inHost, "when.loopback", false}, {Suggested, inHost, "when.own-icmp", false}},
+		Reach:    []Reach{{Proven, inHost, "when.loopback"}, {Proven, inHost, "when.attempt-refused"}, {Suggested, inHost, "when.own-icmp"}},
 		Evidence: []string{"reset.loopback", "icmp.local", "syn.not-on-wire"},
 	},
 	ConnectAnswerIgnored: {
@@ -135,19 +135,22 @@ var Descriptions = map[Class]*Description{
 	},
 	ConnectNoAnswer: {
 		Widest:   beyond,
-		Reach:    []Reach{{Proven, beyond, "when.asked-again", false}, {Consistent, beyond, "when.asked-once", false}},
+		Reach:    []Reach{{Proven, beyond, "when.asked-again"}, {Consistent, beyond, "when.asked-once"}},
 		Evidence: []string{"syn.unanswered", "synack.damaged", "synack.wrong-ack"}, Thresholds: []string{"quietFinding", "synRepeats"},
 	},
 	ConnectRefused: {
 		Widest:     beyond,
-		Reach:      []Reach{{Suggested, inNetwork, "when.reset-faster-address", false}, {Proven, beyond, "when.reset-seen", false}},
+		Reach:      []Reach{{Suggested, inNetwork, "when.reset-faster-address"}, {Proven, beyond, "when.reset-seen"}},
 		Evidence:   []string{"syn.reset", "reset.faster-than-rtt", "reset.faster-once", "reset.ttl"},
 		Thresholds: []string{"rttSharePercent", "rttMargin", "rttSamples", "localRTT", "ttlStep"},
 	},
-	ConnectUnreachable: {Widest: beyond, Reach: icmpReach, Evidence: []string{"icmp.unreachable", "icmp.prohibited"}},
+	ConnectUnreachable: {
+		Widest: beyond, Reach: append(slices.Clip(icmpReach), Reach{Proven, beyond, "when.neighbour-server"}),
+		Evidence: []string{"icmp.unreachable", "icmp.prohibited", "neighbour.silent", "icmp.local", "syn.not-on-wire"}, Thresholds: []string{"neighbourWait"},
+	},
 
 	ProxyRefused: {
-		Widest: inRemote, Reach: []Reach{{Proven, inRemote, "when.proxy-said", false}},
+		Widest: inRemote, Reach: []Reach{{Proven, inRemote, "when.proxy-said"}},
 		Evidence: []string{"proxy.refusal", "proxy.authenticate", "http.server"},
 	},
 	ProxySilent: {
@@ -160,21 +163,22 @@ var Descriptions = map[Class]*Description{
 	TLSClientHelloNotSent: {
 		Widest: atThisEnd,
 		Reach: []Reach{
-			{Proven, inHost, "when.loopback", false}, {Suggested, inHost, "when.reset-ahead", false},
-			{Suggested, atThisEnd, "when.waited", false}, {Consistent, atThisEnd, "when.silence-open", false},
+			{Proven, inHost, "when.loopback"}, {Proven, inHost, "when.block-recorded"}, {Proven, inHost, "when.socket-unseen"},
+			{Suggested, inHost, "when.reset-ahead"}, {Suggested, inHost, "when.block-named"},
+			{Suggested, atThisEnd, "when.waited"}, {Consistent, atThisEnd, "when.silence-open"},
 		},
 		Evidence: []string{"clienthello.absent", "reset.loopback", "reset.acks-unsent"}, Thresholds: []string{"quietFinding", "tlsTimeout", "hostTurnaround"},
 	},
 	TLSClientHelloLost: {
 		Widest:     inNetwork,
-		Reach:      []Reach{{Suggested, inNetwork, "when.resent", false}, {Consistent, inNetwork, "when.resent-short", false}},
+		Reach:      []Reach{{Suggested, inNetwork, "when.resent"}, {Consistent, inNetwork, "when.resent-short"}},
 		Evidence:   []string{"clienthello.unacknowledged", "clienthello.last-part-lost", "clienthello.resent"},
 		Thresholds: []string{"repeats", "repeatsSpan", "quietFinding"},
 	},
 	TLSLargePacketsLost: {
 		Widest: inNetwork,
 		Reach: []Reach{
-			{Proven, inNetwork, "when.too-big", false}, {Suggested, inNetwork, "when.small-passes", false}, {Consistent, inNetwork, "when.resent-short", false},
+			{Proven, inNetwork, "when.too-big"}, {Suggested, inNetwork, "when.small-passes"}, {Consistent, inNetwork, "when.resent-short"},
 		},
 		Evidence: []string{
 			"icmp.too-big", "clienthello.first-part-lost", "clienthello.unacknowledged", "clienthello.resent", "serverflight.hole", "client.duplicate-acks",
@@ -183,14 +187,14 @@ var Descriptions = map[Class]*Description{
 	},
 	TLSNoServerHello: {
 		Widest:     beyond,
-		Reach:      []Reach{{Proven, beyond, "when.silence-over", false}, {Consistent, beyond, "when.silence-open", false}},
+		Reach:      []Reach{{Proven, beyond, "when.silence-over"}, {Suggested, beyond, "when.socket-alive"}, {Consistent, beyond, "when.silence-open"}},
 		Evidence:   lists([]string{"clienthello.acknowledged", "server.sequence-ahead"}, silenceEvidence, finEvidence),
 		Thresholds: lists(silenceThresholds, []string{"synRepeats"}),
 	},
 	TLSServerFlightStalled: {
 		Widest: beyond,
 		Reach: []Reach{
-			{Proven, beyond, "when.silence-over", false}, {Consistent, beyond, "when.silence-open", false}, {Consistent, beyond, "when.flight-unclear", false},
+			{Proven, beyond, "when.silence-over"}, {Consistent, beyond, "when.silence-open"}, {Consistent, beyond, "when.flight-unclear"},
 		},
 		Evidence:   lists([]string{"serverflight.incomplete", "serverflight.unclear"}, silenceEvidence, finEvidence),
 		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384", "joinedFlight"}),
@@ -207,12 +211,12 @@ var Descriptions = map[Class]*Description{
 	},
 	TLSClosed: {Widest: beyond, Reach: messageReach, Evidence: []string{"close.without-answer", "close.in-handshake"}},
 	TLSAlertFromServer: {
-		Widest: beyond, Reach: []Reach{{Proven, beyond, "when.message", false}, {Suggested, beyond, "when.record-size", false}},
+		Widest: beyond, Reach: []Reach{{Proven, beyond, "when.message"}, {Suggested, beyond, "when.record-size"}},
 		Evidence: []string{"alert.server", "alert.encrypted"}, Thresholds: []string{"refusalRecord"},
 	},
-	TLSAlertFromClient: {Widest: beyond, Reach: []Reach{{Proven, beyond, "when.own-alert", false}}, Evidence: []string{"alert.client"}},
+	TLSAlertFromClient: {Widest: beyond, Reach: []Reach{{Proven, beyond, "when.own-alert"}}, Evidence: []string{"alert.client"}},
 	TLSCertificateRejected: {
-		Widest: beyond, Reach: []Reach{{Proven, beyond, "when.own-alert", false}, {Suggested, beyond, "when.record-size", false}},
+		Widest: beyond, Reach: []Reach{{Proven, beyond, "when.own-alert"}, {Suggested, beyond, "when.record-size"}},
 		Evidence: []string{
 			"alert.client", "client.refused-encrypted", "certificate.shown", "certificate.self-signed", "certificate.expired",
 			"certificate.not-yet-valid", "certificate.other-name",
@@ -220,72 +224,78 @@ var Descriptions = map[Class]*Description{
 		Thresholds: []string{"refusalRecord"},
 	},
 	TLSNotTLS: {
-		Widest: []Place{Client, Network, Remote}, Reach: []Reach{{Suggested, inClient, "when.plain-port", false}, {Proven, beyond, "when.message", false}},
+		Widest: []Place{Client, Network, Remote}, Reach: []Reach{{Suggested, inClient, "when.plain-port"}, {Proven, beyond, "when.message"}},
 		Evidence: []string{"http.instead-of-tls", "http.location", "http.server", "tls.to-plain-port", "bytes.instead-of-tls"},
 	},
-	TLSLocalInterception: {Widest: inHost, Unreported: true},
+	TLSLocalInterception: {
+		Widest: inHost, Reach: []Reach{{Proven, inHost, "when.relay-loopback"}, {Suggested, inHost, "when.relay-tun"}},
+		Evidence: []string{"relay.died"},
+	},
 
 	HTTPNoResponse: {
-		Widest: beyond, Reach: slices.Concat(quietReach, []Reach{{Consistent, inRemote, "when.maybe-idle", false}}),
-		Evidence:   lists([]string{"request.acknowledged"}, silenceEvidence),
-		Thresholds: lists(silenceThresholds, askedThresholds, []string{"controlBytes"}),
+		Widest: beyond, Reach: slices.Concat(quietReach, []Reach{{Suggested, inRemote, "when.socket-alive"}}, idleReach),
+		Evidence:   lists([]string{"request.acknowledged", "client.kept-open"}, silenceEvidence),
+		Thresholds: lists(silenceThresholds, askedThresholds, []string{"controlBytes", "poolTimeout", "requestApart"}),
 	},
 	HTTPError: {
-		Widest: inRemote, Reach: []Reach{{Suggested, inRemote, "when.go-said", false}, {Suggested, inRemote, "when.plain-status", false}},
+		Widest: inRemote, Reach: []Reach{{Suggested, inRemote, "when.go-said"}, {Suggested, inRemote, "when.plain-status"}},
 		Evidence: []string{"go.inside-tls", "go.answer", "http.status", "http.server"},
 	},
 
 	TransferRemoteIdle: {
-		Widest: beyond, Reach: slices.Concat(quietReach, []Reach{{Consistent, inRemote, "when.late-start", false}}),
-		Evidence:   lists([]string{"server.all-acknowledged", "server.stopped-in-record", "server.froze"}, silenceEvidence),
-		Thresholds: lists(silenceThresholds, askedThresholds, endedThresholds, freezeThresholds),
+		Widest: beyond, Reach: slices.Concat(quietReach, idleReach, []Reach{{Consistent, inRemote, "when.late-start"}}),
+		Evidence:   lists([]string{"server.all-acknowledged", "client.kept-open", "server.stopped-in-record", "server.froze"}, silenceEvidence),
+		Thresholds: lists(silenceThresholds, askedThresholds, endedThresholds, freezeThresholds, []string{"poolTimeout", "requestApart"}),
 	},
 	TransferPathDead: {
 		Widest: beyond,
 		Reach: []Reach{
-			{Proven, beyond, "when.unanswered-twice", false}, {Suggested, beyond, "when.unanswered-once", false}, {Consistent, beyond, "when.late-start", false},
+			{Proven, beyond, "when.unanswered-twice"}, {Suggested, beyond, "when.unanswered-once"}, {Consistent, beyond, "when.late-start"},
 		},
 		Evidence:   []string{"request.resent", "keepalive.unanswered", "server.last-heard", "server.froze"},
-		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan", "refusalRecord", "recordOverhead13", "freezeLeast", "freezeMost"},
+		Thresholds: []string{"quietFinding", "probeAnswer", "repeats", "repeatsSpan", "refusalRecord", "recordOverhead13", "requestLeast", "freezeLeast", "freezeMost"},
 	},
 	TransferHeavyLoss: {
-		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.hole", false}, {Consistent, inNetwork, "when.hole-moving", false}},
+		Widest: inNetwork, Reach: []Reach{{Suggested, inNetwork, "when.hole"}, {Consistent, inNetwork, "when.hole-moving"}},
 		Evidence: []string{"server.hole", "server.gaps", "client.duplicate-acks"}, Thresholds: []string{"quietFinding", "holes", "holesSpan"},
 	},
 	TransferReset: {
 		Widest: beyond, Reach: resetReach,
 		Evidence:   lists([]string{"reset.in-transfer"}, provenanceEvidence),
-		Thresholds: lists([]string{"midBody"}, askedThresholds, endedThresholds, []string{"refusalRecord"}, provenanceThresholds),
+		Thresholds: lists([]string{"midBody"}, askedThresholds, endedThresholds, []string{"prefaceBytes"}, provenanceThresholds),
 	},
 	TransferTruncated: {
 		Widest: beyond, Reach: []Reach{
-			{Proven, beyond, "when.in-record", false}, {Suggested, beyond, "when.before-answer", false}, {Consistent, beyond, "when.no-notify", false},
+			{Proven, beyond, "when.in-record"}, {Suggested, beyond, "when.before-answer"}, {Consistent, beyond, "when.no-notify"},
 		},
 		Evidence:   []string{"close.in-record", "close.before-answer", "close.without-notify"},
-		Thresholds: lists(askedThresholds, endedThresholds, []string{"refusalRecord", "readerCloses", "midBody", "lateData"}),
+		Thresholds: lists(askedThresholds, endedThresholds, []string{"prefaceBytes", "readerCloses", "midBody", "lateData"}),
 	},
 	TransferReceiverStalled: {
-		Widest: atThisEnd, Reach: []Reach{{Proven, atThisEnd, "when.own-window", false}},
-		Evidence: []string{"client.zero-window", "server.probes-window"}, Thresholds: []string{"quietFinding"},
+		Widest: atThisEnd, Reach: []Reach{{Proven, atThisEnd, "when.own-window"}, {Proven, atThisEnd, "when.unread"}, {Proven, inHost, "when.intact-here"}, {Suggested, inHost, "when.intact-likely"}},
+		Evidence:   []string{"client.zero-window", "server.probes-window", "answer.unacknowledged", "answer.resent"},
+		Thresholds: []string{"quietFinding", "quietSure", "controlBytes", "repeats", "repeatsSpan", "hostTurnaround"},
 	},
 
 	ClientAborted: {
-		Widest: inClient, Reach: []Reach{{Suggested, inClient, "when.left-midway", false}, {Consistent, inClient, "when.left-waiting", false}},
+		Widest: inClient, Reach: []Reach{{Suggested, inClient, "when.left-midway"}, {Consistent, inClient, "when.left-waiting"}},
 		Evidence:   []string{"client.left-midway", "client.left-in-record", "client.left-waiting", "go.interrupted"},
 		Thresholds: lists([]string{"giveUp", "quietFinding", "lateData"}, askedThresholds),
 	},
 	ClientStalled: {
 		Widest: atThisEnd, Reach: []Reach{
-			{Suggested, atThisEnd, "when.silence-over", false}, {Consistent, atThisEnd, "when.silence-open", false}, {Consistent, atThisEnd, "when.flight-joined", false},
+			{Suggested, atThisEnd, "when.silence-over"}, {Suggested, atThisEnd, "when.unread"}, {Consistent, atThisEnd, "when.silence-open"},
+			{Consistent, atThisEnd, "when.flight-joined"},
 		},
-		Evidence:   lists([]string{"serverflight.complete", "serverflight.acknowledged"}, silenceEvidence, finEvidence),
-		Thresholds: lists(silenceThresholds, []string{"synRepeats", "finishedRecord", "finishedRecord384", "joinedFlight"}),
+		Evidence:   lists([]string{"serverflight.complete", "serverflight.acknowledged", "client.zero-window"}, silenceEvidence, finEvidence),
+		Thresholds: lists(silenceThresholds, []string{"quietSure", "controlBytes", "synRepeats", "finishedRecord", "finishedRecord384", "joinedFlight"}),
 	},
 	ClientVerificationStalled: {
 		Widest: atThisEnd, Reach: []Reach{
-			{Suggested, atThisEnd, "when.revocation", false}, {Consistent, atThisEnd, "when.revocation", false},
+			{Suggested, atThisEnd, "when.revocation"}, {Consistent, atThisEnd, "when.revocation"},
 		},
-		Evidence:   []string{"revocation.unanswered"},
+		Evidence:   []string{"revocation.unresolved", "revocation.unanswered", "revocation.no-response"},
 		Thresholds: []string{"tlsTimeout"},
+		From:       []Class{ClientStalled},
 	},
 }

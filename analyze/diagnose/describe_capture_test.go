@@ -72,7 +72,7 @@ func TestDescriptionsForeseeCorpus(t *testing.T) {
 }
 
 func TestDescriptionsForeseeLab(t *testing.T) {
-	dir, _ := labSamples(t)
+	dir, _ := corpus.LabSamples(t)
 	files, err := filepath.Glob(filepath.Join(dir, "*.pcap*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no captures in %s: %v", dir, err)

@@ -226,8 +226,8 @@ func TestDescriptionsMatchRules(t *testing.T) {
 		}
 	}
 	for c, d := range Descriptions {
-		if d.Unreported == made[c] {
-			t.Errorf("%s: Unreported is %v, and rules begin verdicts of it: %v", c, d.Unreported, made[c])
+		if !made[c] {
+			t.Errorf("no rule begins a verdict of %s", c)
 		}
 		for _, id := range d.Evidence {
 			if !canObserve[c][id] {
@@ -279,8 +279,8 @@ func TestNotesMatchRules(t *testing.T) {
 		}
 	}
 	for _, n := range Notes {
-		if emitted[n] == slices.Contains(UnreportedNotes, n) {
-			t.Errorf("note %s: rules emit it: %v, listed as unreported: %v", n, emitted[n], !emitted[n])
+		if !emitted[n] {
+			t.Errorf("no rule emits the note %s", n)
 		}
 		delete(emitted, n)
 	}
@@ -303,12 +303,12 @@ func TestEveryClassDescribed(t *testing.T) {
 			t.Errorf("%s (%s): described %v, in Classes %v, in ClassOrder %v", c, name, d != nil, Classes[c] != nil, seen[c])
 			continue
 		}
-		if !d.Unreported && len(d.Reach) == 0 {
+		if len(d.Reach) == 0 {
 			t.Errorf("%s says nothing about its levels", c)
 		}
 		for _, r := range d.Reach {
 			for _, p := range r.Place {
-				if !r.Wider && !slices.Contains(d.Widest, p) {
+				if !slices.Contains(d.Widest, p) {
 					t.Errorf("%s: %s (%s) is outside its widest places %v", c, p, r.When, d.Widest)
 				}
 			}
@@ -325,11 +325,18 @@ func TestEveryClassDescribed(t *testing.T) {
 	}
 }
 
-// Thresholds holds every constant of thresholds.go, under its name.
+// Thresholds holds every constant of thresholds.go, under its name. Reasons
+// stand in report/messages alone.
 func TestThresholdTable(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "thresholds.go", nil, 0)
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, "thresholds.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range f.Comments {
+		if c.Pos() > f.Decls[0].Pos() {
+			t.Errorf("%v: a reason beside the one in report/messages", fset.Position(c.Pos()))
+		}
 	}
 	var want, have []string
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -382,7 +389,8 @@ func allows(v *Verdict) string {
 		return fmt.Sprintf("%s, level %s, places %v", v.Class, v.Level, v.Place)
 	}
 	for _, e := range v.Evidence {
-		if !slices.Contains(d.Evidence, e.ID) && !configured(e.ID) && v.Class != LinkGatewaySilent {
+		brought := func(c Class) bool { return slices.Contains(Descriptions[c].Evidence, e.ID) }
+		if !slices.Contains(d.Evidence, e.ID) && !configured(e.ID) && !slices.ContainsFunc(d.From, brought) {
 			return fmt.Sprintf("%s rests on %s", v.Class, e.ID)
 		}
 	}

@@ -13,8 +13,12 @@ type question struct {
 	name    string
 	address bool // asks for A or AAAA
 	v6      bool
-	server  tcpflow.Endpoint
-	client  decode.Addr
+	// byGo is true where every query has the form of Go's own resolver; port
+	// is what the first came from.
+	byGo   bool
+	port   uint16
+	server tcpflow.Endpoint
+	client decode.Addr
 	// cut is true where an answer is not whole in the capture.
 	cut     bool
 	queries []tcpflow.Point
@@ -254,7 +258,7 @@ func dnsNoAnswer(q *question, env *Env) (Verdict, bool) {
 	last := q.queries[len(q.queries)-1]
 	until := last.Time
 	if env.Final || env.End > until {
-		until = env.End
+		until = max(until, env.observed(last.Frame))
 	}
 	d := env.elapsed(q.queries[0].Time, until)
 	if d < quietFinding {

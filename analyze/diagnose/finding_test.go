@@ -83,11 +83,23 @@ func TestTruncatedBetweenRecords(t *testing.T) {
 		{"with close_notify", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)).wait(200 * ms).down(appData(19)).sfin().cfin()
 			return 0
-		}, OK, nil, Proven, nil},
+		}, OK, nil, Consistent, nil},
 		{"behind the frame that ends the answer", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)).down(appData(9+recordOverhead13)).wait(200*ms).sfin().up(appData(19), false).cfin()
 			return 0
 		}, OK, nil, Proven, nil},
+		{"behind the end of the answer and a farewell in one record", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(4000)).down(appData(9+17+recordOverhead13)).wait(200*ms).sfin().up(appData(19), false).cfin()
+			return 0
+		}, OK, nil, Proven, nil},
+		{"behind a PING's acknowledgement of its own", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(4000)).down(appData(9 + recordOverhead13)).down(appData(17 + recordOverhead13)).wait(200 * ms).sfin().cfin()
+			return 0
+		}, OK, nil, Proven, nil},
+		{"behind a record of an answer that is short", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(4000)).down(appData(200+recordOverhead13)).wait(200*ms).sfin().up(appData(19), false).cfin()
+			return 0
+		}, TransferTruncated, beyond, Consistent, []string{"close.without-notify"}},
 		{"at once, as a server does that closes after each answer", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)).sfin().cfin()
 			return 0
@@ -95,7 +107,7 @@ func TestTruncatedBetweenRecords(t *testing.T) {
 		{"an idle connection tidied up", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)).wait(60 * sec).sfin().cfin()
 			return 0
-		}, OK, nil, Proven, nil},
+		}, OK, nil, Consistent, nil},
 	})
 	p := newPipe(t)
 	w := newWire(p, v4Server)
@@ -125,6 +137,41 @@ func TestLeftWhileWaiting(t *testing.T) {
 			return w.now + sec
 		}, HTTPNoResponse, inRemote, Proven, []string{"keepalive.answered"}},
 	})
+}
+
+// A connection that is closed in its handshake was a spare one where another
+// brought data meanwhile, and somebody's whim where nothing came.
+func TestLeftInHandshake(t *testing.T) {
+	for _, s := range []struct {
+		name  string
+		early bool // the other connection is done before
+		late  bool // the other connection works meanwhile
+		want  Class
+	}{
+		{"another works meanwhile", false, true, OK},
+		{"another was done before", true, false, ClientAborted},
+		{"alone", false, false, ClientAborted},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			p := newPipe(t)
+			w := newWire(p, v4Server)
+			if s.early {
+				o := w.another("40002", v4Server)
+				o.fine(t)
+				w.now = o.now
+			}
+			w.open().up(hello(t), true).wait(rtt).put(w.s(packets.ACK, w.sseq, w.cseq, nil))
+			if s.late {
+				o := w.another("40002", v4Server)
+				o.fine(t)
+				w.now = max(w.now, o.now)
+			}
+			w.wait(1600 * ms).cfin().wait(rtt).put(w.s(packets.ACK, w.sseq, w.cseq, nil))
+			if v := p.finish(w.now + sec); v.Class != s.want {
+				t.Errorf("got %s %v %s, want %s", v.Class, v.Place, v.Level, s.want)
+			}
+		})
+	}
 }
 
 func TestTunnelSilence(t *testing.T) {
@@ -203,8 +250,53 @@ func (w *wire) gap() *wire {
 	return w
 }
 
+// deaf plays n losses without selective acknowledgements, each mended after
+// wait, and one more that is not.
+func (w *wire) deaf(n int, wait int64) *wire {
+	for i := range n + 1 {
+		w.put(w.s(packets.ACK, w.sseq+mss, w.sack, make([]byte, mss)))
+		w.put(w.c(packets.ACK, w.cseq, w.cack, nil))
+		if i == n {
+			break
+		}
+		w.wait(wait).put(w.s(packets.ACK, w.sseq, w.sack, make([]byte, mss)))
+		w.sseq += 2 * mss
+		w.cack = w.sseq
+		w.put(w.c(packets.ACK, w.cseq, w.cack, nil))
+	}
+	return w
+}
+
 func TestLossThatTrickles(t *testing.T) {
 	runStories(t, v4Server, []story{
+		{"without selective acknowledgements, a hole at the end", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().deaf(4, 300*ms)
+			return w.now + 8*sec
+		}, TransferHeavyLoss, inNetwork, Suggested, []string{"server.hole"}},
+		{"without selective acknowledgements, timers of seconds", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().deaf(4, 4*sec)
+			return w.now + sec
+		}, TransferHeavyLoss, inNetwork, Consistent, []string{"server.hole"}},
+		{"all that came is acknowledged, and the server's sequence numbers are ahead", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().gaps(4, 300*ms)
+			w.put(w.s(packets.ACK, w.sseq+3*mss, w.sack, nil))
+			w.put(w.s(packets.ACK, w.sseq, w.sack, make([]byte, mss)))
+			w.cack += mss
+			w.put(w.c(packets.ACK, w.cseq, w.cack, nil))
+			return w.now + 8*sec
+		}, TransferHeavyLoss, inNetwork, Suggested, []string{"server.hole"}},
+		{"the same a moment before the end", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().gaps(4, 300*ms)
+			w.put(w.s(packets.ACK, w.sseq+3*mss, w.sack, nil))
+			w.put(w.s(packets.ACK, w.sseq, w.sack, make([]byte, mss)))
+			w.cack += mss
+			w.put(w.c(packets.ACK, w.cseq, w.cack, nil))
+			return w.now + sec
+		}, OK, nil, Consistent, nil},
+		{"without selective acknowledgements, losses mended fast", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().deaf(12, 300*ms)
+			return w.now + sec
+		}, OK, nil, Consistent, nil},
 		{"timers of seconds, a hole at the end", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().gaps(4, 4*sec).gap()
 			return w.now + sec
@@ -221,6 +313,21 @@ func TestLossThatTrickles(t *testing.T) {
 		}, TransferHeavyLoss, inNetwork, Consistent, []string{"server.hole"}},
 		{"losses mended fast, a hole at the end", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().gaps(12, 300*ms).gap()
+			return w.now + sec
+		}, OK, nil, Consistent, nil},
+		{"timers of seconds, all mended, in the middle of an answer", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(16_000)[:mss]).gaps(4, 4*sec)
+			return w.now + sec
+		}, TransferHeavyLoss, inNetwork, Consistent, []string{"server.gaps"}},
+		{"the same between two answers", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(9*mss - 22)[:mss]).gaps(4, 4*sec)
+			return w.now + sec/2
+		}, OK, nil, Consistent, nil},
+		{"the same, and most of the time without a loss", func(t *testing.T, w *wire) int64 {
+			download(t, w).request().down(appData(16_000)[:mss]).gaps(4, 4*sec)
+			for range 20 {
+				w.wait(sec).up(appData(30), true)
+			}
 			return w.now + sec
 		}, OK, nil, Consistent, nil},
 		{"timers of seconds, all mended and closed", func(t *testing.T, w *wire) int64 {

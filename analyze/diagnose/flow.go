@@ -34,7 +34,33 @@ type Flow struct {
 	// ProcessName is the program that owns the client end, empty where
 	// unknown.
 	ProcessName string
-	Env         *Env
+	// ProcessText tells the owner with its number and what started it, empty
+	// where unknown; of one that works for a go command, that command.
+	ProcessText string
+	// Owner stands for the process that the connection counts for: the go
+	// command that its owner is or works for, else the owner itself. It is a
+	// process number where no other process had the same one; zero stands
+	// for the number that the packets carry.
+	Owner uint32
+	// GoCommand is true where the owner is a go command, or works for one.
+	GoCommand bool
+	// Outside is true where the owner is none of the processes that the
+	// capture was made for.
+	Outside bool
+	// Socket is the state of the client's socket, nil where it is not known.
+	Socket *Socket
+	// Blocks are the host's records of having blocked it, in order of time.
+	Blocks []Block
+	Env    *Env
+}
+
+// owner returns the number that stands for the process the connection counts
+// for, zero where unknown.
+func (f *Flow) owner() uint32 {
+	if f.Owner != 0 {
+		return f.Owner
+	}
+	return f.Conn.ProcessID
 }
 
 // Env is what is known about the capture around a flow.
@@ -58,10 +84,20 @@ type Env struct {
 	// Undrained counts packets that passed the filter and are not in the
 	// file; complete where Final.
 	Undrained uint64
+	// Unseen counts acknowledgements, those of resets left out, for bytes that
+	// had not been captured by then (K1): zero in a capture that lost nothing.
+	Unseen uint64
 	// ClockSteps are the jumps of the capture's clock seen so far.
 	ClockSteps []ClockStep
+	// Breaks are the places seen so far at which another capture begins, in
+	// file order. Where Final and there are any, the last one is behind the
+	// file's end.
+	Breaks []Break
 	// Host returns what the capture showed about a client address, or nil.
 	Host func(decode.Addr) *HostFacts
+	// Owner returns the name of a process that the capture describes, empty
+	// for none.
+	Owner func(pid uint32) string
 	// Address returns what other connections showed about a server
 	// address, or nil.
 	Address func(decode.Addr) *AddressFacts
@@ -70,9 +106,14 @@ type Env struct {
 // AddressFacts is what all connections to one server address showed so far.
 type AddressFacts struct {
 	// MinRTT is the least round trip in ns of a handshake or of data that
-	// the address acknowledged, zero for none; RTTs counts the samples.
+	// the address acknowledged, zero for none; RTTs counts the samples that
+	// are independent: of handshakes at the same time, one.
 	MinRTT int64
 	RTTs   uint32
+	// asked and shaken bound the latest handshake counted, in Unix
+	// nanoseconds: what held it up (a sleeping radio, address resolution)
+	// held up those beside it too.
+	asked, shaken int64
 	// MinTTL and MaxTTL are over SYN/ACKs; zero for none.
 	MinTTL, MaxTTL uint8
 	// Answered and Delivered count connections with a SYN/ACK, and with
@@ -95,7 +136,13 @@ func (f *AddressFacts) Learn(c *tcpflow.Conn) {
 	}
 	shaken := c.HandshakeACK.Seen() && server.SYN.Seen() && c.InitialRTT > 0
 	if shaken {
-		f.sample(c.InitialRTT, 1)
+		n := uint32(1)
+		if from, to := c.Start.Time, server.SYN.Time; f.RTTs > 0 && from <= f.shaken && to >= f.asked {
+			n = 0
+		} else {
+			f.asked, f.shaken = from, to
+		}
+		f.sample(c.InitialRTT, n)
 	}
 	if client != nil && client.RTT.Samples > 0 && client.RTT.Min > 0 {
 		n := client.RTT.Samples

@@ -74,13 +74,22 @@ func NewGoText(out *goproxy.Output) *GoText {
 		return nil
 	}
 	g := &GoText{
-		out: out, claims: make([]claim, len(out.Statements)),
+		out:    out,
 		tuples: make(map[[2]netip.AddrPort][]int), remotes: make(map[netip.AddrPort][]int),
 		hosts: make(map[string][]int), names: make(map[string][]int), peers: make(map[string]*peer),
 	}
-	for i := range out.Statements {
-		s := &out.Statements[i]
-		g.claims[i] = claim{Statement: s, conn: -1}
+	g.Extend()
+	return g
+}
+
+// Extend takes the statements that the output has gained since.
+func (g *GoText) Extend() {
+	for i := range g.claims {
+		g.claims[i].Statement = &g.out.Statements[i] // the list may have moved
+	}
+	for i := len(g.claims); i < len(g.out.Statements); i++ {
+		s := &g.out.Statements[i]
+		g.claims = append(g.claims, claim{Statement: s, conn: -1})
 		switch {
 		case s.Kind.Lookup():
 			g.names[s.Host] = append(g.names[s.Host], i)
@@ -96,7 +105,6 @@ func NewGoText(out *goproxy.Output) *GoText {
 			g.peers[s.Host] = new(peer)
 		}
 	}
-	return g
 }
 
 // Knows reports whether the go command's words show that it asked host.

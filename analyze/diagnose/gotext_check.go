@@ -57,7 +57,12 @@ func (w *view) compare(s *goproxy.Statement, v *Verdict) (finding, []int64) {
 		if w.anyReset().Seen() {
 			return unclear, nil
 		}
-		return w.ended(w.finOf(w.server))
+		fin := w.finOf(w.server)
+		if !fin.Seen() && w.client != nil && w.client.ResendCount >= repeats && !w.answered() {
+			// The server has not heard what it would have to end.
+			return denies, append(marks(w.client.Resends), frames(first, last)...)
+		}
+		return w.ended(fin)
 	case goproxy.KindReadTimeout:
 		switch {
 		case w.unansweredProbes() > 0 || w.client != nil && w.client.ResendCount >= repeats:
@@ -72,8 +77,9 @@ func (w *view) compare(s *goproxy.Statement, v *Verdict) (finding, []int64) {
 		switch {
 		case v.Class == TLSCertificateRejected:
 			return agrees, evidenceFrames(v)
-		case w.shaken():
-			return denies, frames(first, last)
+		case w.shaken(), !w.answered() && !w.open:
+			// There was no fault in the certificate, or none was ever shown.
+			return denies, frames(first, w.anyReset(), w.left, last)
 		}
 		return unclear, nil
 	case goproxy.KindLocalTLS:

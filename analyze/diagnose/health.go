@@ -1,6 +1,10 @@
 package diagnose
 
-import "goproxytrace/analyze/decode"
+import (
+	"slices"
+
+	"goproxytrace/analyze/decode"
+)
 
 // Health is what the capture shows about its own completeness (the K rows).
 type Health struct {
@@ -19,6 +23,9 @@ type Health struct {
 	Unfiltered bool
 	// Sliced counts segments that the snapshot length cut.
 	Sliced int64
+	// Hidden counts connections and lookups that the user's choice of hosts
+	// and ports leaves out.
+	Hidden int64
 	// Silent lists neighbours that were asked for and never answered.
 	Silent []SilentNeighbour
 }
@@ -30,4 +37,9 @@ type SilentNeighbour struct {
 	Count       int
 	Frames      []int64
 	First, Last int64 // Unix nanoseconds
+}
+
+// silent reports whether a never answered.
+func (h *Health) silent(a decode.Addr) bool {
+	return slices.ContainsFunc(h.Silent, func(n SilentNeighbour) bool { return n.Addr == a })
 }

@@ -120,6 +120,9 @@ func (w *view) isRequest(r tlswire.Record) bool {
 	if most < 0 {
 		return false
 	}
+	if int(r.Length)-least < requestLeast {
+		return false
+	}
 	for n := int(r.Length) - most; n <= int(r.Length)-least; n++ {
 		if tlswire.IsControl(n) {
 			return false
@@ -165,6 +168,18 @@ func (w *view) endedStream() bool {
 	return w.ss != nil && w.tls13() && w.started() && w.ss.Open.Frame == 0 && int(w.ss.Last[1].Length) == emptyFrame+recordOverhead13
 }
 
+// endedInControl reports whether the server's latest record is as long as one or
+// two HTTP/2 frames without content of an answer: what ends a stream or the
+// connection (END_STREAM, GOAWAY), or keeps it in order, and not the middle of an
+// answer.
+func (w *view) endedInControl() bool {
+	if !w.tls13() || !w.started() || w.ss.Open.Frame != 0 {
+		return false
+	}
+	n := int(w.ss.Last[1].Length) - recordOverhead13
+	return n >= emptyFrame && tlswire.IsOneControl(n)
+}
+
 // delivered reports whether the server sent data of an answer. Where the
 // capture cut the records, the byte counts still tell.
 func (w *view) delivered() bool {
@@ -175,4 +190,57 @@ func (w *view) delivered() bool {
 		return true
 	}
 	return w.client != nil && w.client.NewBytes > 0 && w.c.SlicedSegments() > 0 && w.server.NewBytes > handshakeMost
+}
+
+// lastSaid returns the client's latest record that is no farewell, and how many
+// encrypted ones it sent up to that one: a client says farewell too when the
+// server left it without an answer.
+func (w *view) lastSaid() (r tlswire.Record, n int64) {
+	if w.isFarewell(w.cs.Last[1]) && w.cs.Encrypted > 1 {
+		return w.cs.Last[0], w.cs.Encrypted - 1
+	}
+	return w.cs.Last[1], w.cs.Encrypted
+}
+
+// lastHeard returns when new payload of the server last came, its farewell left
+// out.
+func (w *view) lastHeard() int64 {
+	if w.ss.Open.Frame == 0 && w.ss.Missing == 0 && w.ss.SyncLost == 0 && w.ss.Encrypted > 1 && w.farewell(w.server.LastNewData.Time) {
+		return w.ss.Last[0].Time
+	}
+	return w.server.LastNewData.Time
+}
+
+// mayRetry reports whether the client's latest request is one that net/http
+// sends again by itself: on an HTTP/1.1 connection that has served before, and
+// of whose answer nothing had come (persistConn.shouldRetryRequest).
+func (w *view) mayRetry() bool {
+	if !w.asked() || w.ss.Open.Frame != 0 || w.cs.Missing > 0 || w.cs.SyncLost > 0 || w.http2() {
+		return false
+	}
+	_, n := w.lastSaid()
+	if w.tls13() {
+		return n >= 3 // Finished, a request, and this one
+	}
+	return w.cs.AppRecords >= 2
+}
+
+// http2 reports whether the client speaks HTTP/2: the server chose it in clear,
+// or the client's first record behind the handshake has the size of the preface:
+// 24 bytes, and SETTINGS and WINDOW_UPDATE behind it (RFC 9113, section 3.4).
+func (w *view) http2() bool {
+	if !w.tls13() {
+		return w.f.TLS.ALPN == "h2"
+	}
+	if len(w.cs.First) < 2 {
+		return false
+	}
+	return settingsSize(int(w.cs.First[1].Length) - recordOverhead13 - prefaceBytes)
+}
+
+// settingsSize reports whether n bytes may be an HTTP/2 SETTINGS frame of at
+// most eight settings, be it with a WINDOW_UPDATE behind it.
+func settingsSize(n int) bool {
+	n -= emptyFrame
+	return n >= 0 && n <= 48+13 && (n%6 == 0 || n >= 13 && (n-13)%6 == 0)
 }

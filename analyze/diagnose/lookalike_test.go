@@ -196,7 +196,7 @@ func TestRequestSizes(t *testing.T) {
 		length uint16
 		want   bool
 	}{
-		{aesGCM, 24 + 13, false}, {aesGCM, 24 + 60, true},
+		{aesGCM, 24 + 12, false}, {aesGCM, 24 + 13, false}, {aesGCM, 24 + 60, true},
 		{chacha, 16 + 13, false}, {chacha, 16 + 60, true}, {chacha, 24 + 13, true},
 		{ccm8, 16 + 13, false}, {ccm8, 16 + 60, true},
 		{aesCBC, 64, false}, {aesCBC, 100, false}, {aesCBC, 240, true},

@@ -12,6 +12,10 @@ const (
 	typeAAAA = 28
 )
 
+// goUDPSize is the payload size that Go's own resolver announces, without any
+// option (maxDNSPacketSize in net/dnsclient_unix.go).
+const goUDPSize = 1232
+
 // Lookup judges one lookup.
 func Lookup(l *dnswire.Lookup, env *Env) Verdict {
 	q := newQuestion(l)
@@ -33,8 +37,11 @@ func newQuestion(l *dnswire.Lookup) question {
 		name:   l.Name, address: l.Type == typeA || l.Type == typeAAAA, v6: l.Type == typeAAAA,
 		server: tcpflow.Endpoint{Addr: l.Server.Addr, Port: l.Server.Port}, sent: l.Sent(),
 	}
+	q.byGo = len(l.Queries) > 0
 	for i := range l.Queries {
-		q.queries = append(q.queries, tcpflow.Point{Frame: l.Queries[i].Frame, Time: l.Queries[i].Time})
+		o := &l.Queries[i]
+		q.queries = append(q.queries, tcpflow.Point{Frame: o.Frame, Time: o.Time})
+		q.byGo, q.port = q.byGo && o.UDPSize == goUDPSize && o.Options == 0, l.Queries[0].Port
 	}
 	for i := range l.Responses {
 		r := &l.Responses[i]

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"testing"
@@ -18,9 +19,14 @@ const resolver = "203.0.113.53:53"
 type dns struct {
 	*wire
 	t *testing.T
+	// size and cookie are those of the questions' EDNS records; zero for none.
+	size   int
+	cookie bool
+	// host is what is asked for, empty for testHost.
+	host string
 }
 
-func newDNS(t *testing.T, p *pipe) *dns { return &dns{newWire(p, v4Server), t} }
+func newDNS(t *testing.T, p *pipe) *dns { return &dns{wire: newWire(p, v4Server), t: t} }
 
 func (d *dns) datagram(k *packets.Packet) {
 	*d.frame++
@@ -30,7 +36,7 @@ func (d *dns) datagram(k *packets.Packet) {
 }
 
 func (d *dns) message(id uint16, typ dnsmessage.Type, rcode dnsmessage.RCode, response bool, addrs ...string) []byte {
-	name := dnsmessage.MustNewName(testHost + ".")
+	name := dnsmessage.MustNewName(cmp.Or(d.host, testHost) + ".")
 	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: id, Response: response, RCode: rcode, RecursionDesired: true})
 	fail := func(err error) {
 		if err != nil {
@@ -42,6 +48,16 @@ func (d *dns) message(id uint16, typ dnsmessage.Type, rcode dnsmessage.RCode, re
 	fail(b.StartAnswers())
 	for _, s := range addrs {
 		fail(b.AResource(dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}, dnsmessage.AResource{A: netip.MustParseAddr(s).As4()}))
+	}
+	if d.size > 0 && !response {
+		var h dnsmessage.ResourceHeader
+		fail(h.SetEDNS0(d.size, 0, false))
+		var opt dnsmessage.OPTResource
+		if d.cookie {
+			opt.Options = []dnsmessage.Option{{Code: 10, Data: []byte("12345678")}}
+		}
+		fail(b.StartAdditionals())
+		fail(b.OPTResource(h, opt))
 	}
 	out, err := b.Finish()
 	fail(err)
@@ -142,6 +158,40 @@ func TestLookups(t *testing.T) {
 			}
 			if v.Class != s.class || !slices.Equal(v.Place, s.place) {
 				t.Errorf("got %s %v %s, want %s %v\n%+v", v.Class, v.Place, v.Level, s.class, s.place, p.judged)
+			}
+		})
+	}
+}
+
+// TestLookupOfGo holds that Go's own resolver makes a lookup count where no
+// target and no connection tells whose traffic the capture shows (L1).
+func TestLookupOfGo(t *testing.T) {
+	for _, s := range []struct {
+		name   string
+		second string
+		size   int // of its EDNS record, zero for none
+		cookie bool
+		class  Class
+	}{
+		{"both families from a port each", "1002", 1232, false, ConnectNotSent},
+		{"one port for both, as the C library does", "1001", 1232, false, NoTraffic},
+		{"one family, as a query tool does", "", 1232, false, NoTraffic},
+		{"with a cookie", "1002", 1232, true, NoTraffic},
+		{"another payload size", "1002", 4096, false, NoTraffic},
+		{"no EDNS", "1002", 0, false, NoTraffic},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			p := newPipe(t)
+			p.health.Unfiltered = true
+			d := newDNS(t, p)
+			d.size, d.cookie = s.size, s.cookie
+			d.ask("1001", 1, dnsmessage.TypeA)
+			if s.second != "" {
+				d.ask(s.second, 2, dnsmessage.TypeAAAA)
+			}
+			d.answer("1001", 1, dnsmessage.TypeA, 0, "198.51.100.1")
+			if v := p.finish(d.now + 20*sec); v.Class != s.class {
+				t.Errorf("got %s %v %s, want %s", v.Class, v.Place, v.Level, s.class)
 			}
 		})
 	}

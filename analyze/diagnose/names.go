@@ -27,6 +27,9 @@ type nameFacts struct {
 	// where an answer is not whole in it.
 	client     decode.Addr
 	asked, cut bool
+	// goPorts are where Go's resolver asked from for A and for AAAA, zero
+	// where it did not: it asks for both at once, from a port each.
+	goPorts [2]uint16
 	// poisoned is true where an answer was forged or led nowhere.
 	poisoned bool
 }
@@ -38,6 +41,7 @@ func (a *Aggregator) question(i int, q *question, v *Verdict, isTarget bool) {
 	if !q.address {
 		return
 	}
+	a.revocationLookup(q, v)
 	rel := other
 	switch {
 	case isTarget:
@@ -63,6 +67,13 @@ func (a *Aggregator) question(i int, q *question, v *Verdict, isTarget bool) {
 		a.names[key] = n
 	}
 	n.relevance = max(n.relevance, rel)
+	if q.byGo {
+		family := 0
+		if q.v6 {
+			family = 1
+		}
+		n.goPorts[family] = q.port
+	}
 	n.client, n.asked, n.cut = q.client, n.asked || len(q.queries) > 0, n.cut || q.cut
 	if g := q.good(); g != nil {
 		if g.Time > n.answered {
@@ -129,7 +140,7 @@ func (a *Aggregator) poisoned(k *contact) bool {
 // connect (L1), in a capture that would have shown one.
 func (a *Aggregator) notSent(name string, n *nameFacts, env *Env, h *Health) {
 	if n.answered == 0 || len(n.addrs) == 0 || n.relevance < a.asked() || env.Drops > 0 || env.Damaged ||
-		env.elapsed(n.answered, env.End) < quietFinding || a.attempted(name, n) {
+		env.elapsed(n.answered, env.observed(n.frame)) < quietFinding || a.attempted(name, n) {
 		return
 	}
 	if why := a.unseen(n, env, h); why != "" {
@@ -142,7 +153,7 @@ func (a *Aggregator) notSent(name string, n *nameFacts, env *Env, h *Health) {
 	if k == nil {
 		return
 	}
-	quiet := env.End - n.answered
+	quiet := env.observed(n.frame) - n.answered
 	v := newVerdict(ConnectNotSent, Consistent, atThisEnd,
 		Text("host", name), Text("address", addressText(n.addrs[0])), Dur("after", quiet))
 	v.failed = n.answered
@@ -178,6 +189,11 @@ func isLoopback(a decode.Addr) bool {
 		return a[12] == 127
 	}
 	return a == decode.Addr{15: 1}
+}
+
+// byGo reports whether Go's own resolver looked the name up.
+func (n *nameFacts) byGo() bool {
+	return n.goPorts[0] != 0 && n.goPorts[1] != 0 && n.goPorts[0] != n.goPorts[1]
 }
 
 // asked returns the relevance of names that are sure to have been looked up

@@ -97,7 +97,9 @@ func (p *pipe) packet(k *capture.Packet) {
 		}
 		switch s := &p.segs[i]; s.Proto {
 		case decode.ProtoTCP:
-			p.table.Segment(s)
+			if _, _, flags := p.table.Segment(s); flags&tcpflow.ACKLostSegment != 0 && s.Flags&decode.RST == 0 {
+				p.env.Unseen++
+			}
 		case decode.ProtoUDP:
 			if s.DstPort == 53 {
 				p.host(s.Src).Datagram(s)

@@ -27,7 +27,7 @@ func (a *Aggregator) Processes(env *Env, h Health) (out []ProcessVerdict) {
 		last, fallback := a.last(least, own)
 		var v Verdict
 		if last != nil {
-			v = a.verification(last)
+			_, v = a.interception(last, env)
 		} else {
 			v = a.fine(least, own)
 		}

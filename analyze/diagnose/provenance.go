@@ -55,7 +55,12 @@ func (w *view) provenance(v *Verdict, r *tcpflow.Mark) {
 	}
 	if n := w.c.AfterReset[w.sd]; n > 0 && (w.c.AfterResetFirst[w.sd].Time-r.Time >= secondSender ||
 		n >= repeats && w.c.AfterResetLast[w.sd].Time-r.Time >= secondSender) {
-		signs += 2
+		// What the reset merely overtook on the way looks the same: not so what
+		// lies behind it, nor what is later than packets overtake each other.
+		signs++
+		if w.c.BeyondReset[w.sd] > 0 || 2*(w.c.AfterResetLast[w.sd].Time-r.Time) >= rtt {
+			signs++
+		}
 		v.evidence("reset.sender-continues", frames(r.Point, w.c.AfterResetFirst[w.sd]), Num("count", int64(n)))
 	}
 	if s.MaxTTL > 0 && ttlOutside(r.TTL, s.MinTTL, s.MaxTTL) {

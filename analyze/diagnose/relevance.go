@@ -12,7 +12,8 @@ import (
 type relevance uint8
 
 const (
-	other   relevance = iota // another program's
+	outside relevance = iota // of a process that the session is not about: it never counts
+	other                    // another program's
 	https                    // of a TLS client that may be any program
 	related                  // a host that the go command goes to on a target's account
 	target                   // a host of GOPROXY or GOSUMDB
@@ -21,6 +22,8 @@ const (
 // relevanceOf ranks a connection.
 func relevanceOf(w *view, isTarget bool) relevance {
 	switch {
+	case w.f.Outside:
+		return outside
 	case isTarget || w.f.Target:
 		return target
 	case goLike(w):
@@ -36,6 +39,9 @@ func relevanceOf(w *view, isTarget bool) relevance {
 // that modules are fetched from and its hello is no browser's (those carry
 // GREASE, RFC 8701).
 func goLike(w *view) bool {
+	if w.f.GoCommand {
+		return true
+	}
 	switch name := strings.TrimSuffix(strings.ToLower(w.f.ProcessName), ".exe"); {
 	case name == "":
 	case name == "go", goproxy.Child(name):

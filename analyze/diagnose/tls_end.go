@@ -32,6 +32,9 @@ func handshakeClosed(w *view) (Verdict, bool) {
 	if !fin.Seen() || w.left.Seen() && w.left.Time < fin.Time {
 		return Verdict{}, false
 	}
+	if w.missed() {
+		return w.unusable([]string{"skip.capture-missed"}), true
+	}
 	v := w.verdict(TLSClosed, Proven, beyond, fin.Time)
 	if w.answered() {
 		v.evidence("close.in-handshake", frames(w.spokeAt(), fin), Bytes("bytes", int64(w.server.NewBytes)))
@@ -50,10 +53,20 @@ func clientHelloNotSent(w *view) (Verdict, bool) {
 	} else if w.client.DataPackets > 0 {
 		return Verdict{}, false
 	}
-	if w.server.FIN.Seen() || w.answered() {
+	if w.answered() {
 		return Verdict{}, false
 	}
-	d := w.until - since.Time
+	until, end, gaveUp := w.until, w.left, false
+	switch fin, r := w.server.FIN, w.serverReset; {
+	case fin.Seen() && (!w.left.Seen() || fin.Time < w.left.Time):
+		// A server that ends what it waited on for long is not at fault.
+		until, end, gaveUp = fin.Time, fin, true
+	case fin.Seen():
+		return Verdict{}, false
+	case r != nil:
+		until, end, gaveUp = r.Time, r.Point, true
+	}
+	d := until - since.Time
 	if d < quietFinding {
 		return Verdict{}, false
 	}
@@ -62,12 +75,12 @@ func clientHelloNotSent(w *view) (Verdict, bool) {
 		return w.unusable([]string{"skip.capture-elsewhere"}), true
 	}
 	level := Consistent
-	if w.left.Seen() && d >= tlsTimeout || w.serverAlive() {
+	if !gaveUp && (w.left.Seen() && d >= tlsTimeout || w.serverAlive()) {
 		level = Suggested
 	}
-	v := w.verdict(TLSClientHelloNotSent, level, atThisEnd, w.until)
-	v.failed = since.Time
-	v.evidence("clienthello.absent", frames(since, w.left), Dur("quiet", d))
+	v := w.verdict(TLSClientHelloNotSent, level, atThisEnd, until)
+	v.failed, v.spare = since.Time, level == Consistent
+	v.evidence("clienthello.absent", frames(since, end), Dur("quiet", d))
 	return v, true
 }
 
@@ -82,6 +95,9 @@ func handshakeAbandoned(w *view) (Verdict, bool) {
 	}
 	v := w.verdict(ClientAborted, Consistent, inClient, w.left.Time)
 	v.Stage = StageTLS
+	// A spare connection is dropped as it is where others bring all that was
+	// wanted: data that came meanwhile makes this one of those.
+	v.failed, v.resumable = w.spokeAt().Time, true
 	v.evidence("client.left-waiting", frames(w.spokeAt(), w.left), Dur("waited", w.left.Time-w.spokeAt().Time))
 	return v, true
 }

@@ -54,7 +54,7 @@ func clientHelloLost(w *view) (Verdict, bool) {
 		v.evidence("icmp.too-big", frames(toolarge.Point), Text("router", addressText(toolarge.From)), Bytes("mtu", int64(toolarge.MTU)))
 		v.evidence("clienthello.unacknowledged", frames(at), Bytes("bytes", int64(end-start)))
 	case sacked:
-		v.evidence("clienthello.first-part-lost", frames(at, s.SACKAt), Bytes("from", int64(acked-start)), Bytes("to", int64(s.SACKLeft-start)))
+		v.evidence("clienthello.first-part-lost", frames(at, s.SACKAt), Num("from", int64(acked-start)), Num("to", int64(s.SACKLeft-start)))
 	case int32(acked-start) <= 0:
 		v.evidence("clienthello.unacknowledged", frames(at), Bytes("bytes", int64(end-start)))
 	default:
@@ -82,7 +82,11 @@ func (w *view) tooLarge() *tcpflow.ICMPError {
 // while later parts arrive (P4).
 func serverFlightLost(w *view) (Verdict, bool) {
 	c, s := w.client, w.server
-	if w.hello == nil || !w.answered() || !c.SACKAt.Seen() || int32(c.SACKLeft-c.HighAck) <= 0 {
+	sacked := c.SACKAt.Seen() && int32(c.SACKLeft-c.HighAck) > 0
+	// Without selective acknowledgements it is one that says again what the
+	// client waits for, once more has come, and that the capture lacks too.
+	repeated := s.LostSegments > 0 && c.Repeated.Seen() && c.Repeated.Time >= s.LastData.Time && w.c.Outstanding(w.sd) > 0
+	if w.hello == nil || !w.answered() || !sacked && !repeated || w.passedUnheard() {
 		return Verdict{}, false
 	}
 	since := s.FirstData
@@ -91,29 +95,41 @@ func serverFlightLost(w *view) (Verdict, bool) {
 	}
 	v := w.verdict(TLSLargePacketsLost, Suggested, inNetwork, w.until)
 	v.failed = since.Time
-	v.evidence("serverflight.hole", frames(s.FirstData, c.SACKAt), Bytes("from", int64(c.HighAck-1)), Bytes("to", int64(c.SACKLeft-1)))
+	told := c.Repeated
+	if sacked {
+		told = c.SACKAt
+		v.evidence("serverflight.hole", frames(s.FirstData, told), Num("from", int64(c.HighAck-1)), Num("to", int64(c.SACKLeft-1)))
+	}
 	if c.DuplicateACKs > 0 {
-		v.evidence("client.duplicate-acks", frames(c.SACKAt), Num("count", int64(c.DuplicateACKs)))
+		v.evidence("client.duplicate-acks", frames(told), Num("count", int64(c.DuplicateACKs)))
 	}
 	return v, true
+}
+
+// passedUnheard reports whether what the client waits for crossed the capture
+// point intact, again and again, and its TCP said nothing to that, whether or
+// not it has what comes later. Where the network lost it, this file has no
+// repetition of it; where the client's TCP gets it and cannot accept it (RFC
+// 9293, section 3.10.7.4; RFC 7323, section 5.3), it says so each time.
+func (w *view) passedUnheard() bool {
+	c, s := w.client, w.server
+	return s.BadChecksums == 0 && s.ResendCount >= repeats && len(s.Resends) >= repeats &&
+		(!c.Repeated.Seen() || c.Repeated.Time < s.Resends[repeats-1].Time)
 }
 
 // answerIgnored finds server data that reached this host in order and intact,
 // again and again, and was never acknowledged (L6).
 func answerIgnored(w *view) (Verdict, bool) {
-	c, s := w.client, w.server
-	if !w.answered() || s.BadChecksums > 0 || s.ResendCount < repeats || w.c.Outstanding(w.sd) == 0 ||
-		c.SACKAt.Seen() && int32(c.SACKLeft-c.HighAck) > 0 {
+	s := w.server
+	if !w.answered() || w.c.Outstanding(w.sd) == 0 || !w.passedUnheard() || w.c.Last.Time-s.FirstData.Time < repeatsSpan {
 		return Verdict{}, false
 	}
-	if w.c.Last.Time-s.FirstData.Time < repeatsSpan {
-		return Verdict{}, false
-	}
-	if !w.nearClient() {
+	level, ok := w.blameHost()
+	if !ok {
 		return w.unusable([]string{"skip.capture-elsewhere"}), true
 	}
-	level, places := w.blameHost()
-	v := w.verdict(TLSAnswerIgnored, level, places, w.c.Last.Time)
+	v := w.verdict(TLSAnswerIgnored, level, inHost, w.c.Last.Time)
+	v.restsOnPlace()
 	v.failed = s.FirstData.Time
 	v.evidence("answer.unacknowledged", frames(s.FirstData), Bytes("bytes", int64(w.c.Outstanding(w.sd))))
 	v.evidence("answer.resent", marks(s.Resends), Num("count", int64(s.ResendCount)))
@@ -133,7 +149,7 @@ func noServerHello(w *view) (Verdict, bool) {
 	if w.hello != nil {
 		if _, end := w.helloSpan(); int32(w.acknowledged()-end) < 0 {
 			// Neither acknowledged nor sent again: packets are missing here.
-			return w.unusable([]string{"skip.capture-missed"}), true
+			return w.unusable([]string{"skip.capture-excerpt"}), true
 		}
 	}
 	// Also where the far end's TCP is alive a box may hold back its answer.
@@ -144,10 +160,26 @@ func noServerHello(w *view) (Verdict, bool) {
 	}
 	w.silenceEvidence(&v, since)
 	w.finTest(&v)
-	if w.server.SentEnd() > 1 {
-		v.evidence("server.sequence-ahead", frames(w.server.Last), Bytes("bytes", int64(w.server.SentEnd()-1)))
+	ahead := int64(w.server.SentEnd()) - 1 - int64(w.server.NewBytes)
+	if w.server.FIN.Seen() {
+		ahead-- // it takes a number of its own
+	}
+	if ahead > 0 {
+		v.evidence("server.sequence-ahead", frames(w.server.Last), Bytes("bytes", ahead))
 	}
 	return v, true
+}
+
+// unheard reports whether payload of h was neither acknowledged by o nor sent
+// again. Who hears it acknowledges it, and who hears no acknowledgement sends
+// it again, so that a file with neither lacks packets.
+func unheard(h, o *tcpflow.Half) bool {
+	end := h.SentEnd()
+	if h.FIN.Seen() {
+		end--
+	}
+	again := h.ResendCount > 0 || h.Retransmissions+h.FastRetransmissions+h.SpuriousRetransmissions+h.OutOfOrder > 0
+	return int32(o.HighAck-end) < 0 && !again
 }
 
 // finTest adds whether the client's FIN was acknowledged: a free probe of the
@@ -160,7 +192,7 @@ func (w *view) finTest(v *Verdict) {
 	switch {
 	case w.acknowledged() >= w.client.SentEnd():
 		v.evidence("fin.acknowledged", frames(fin, w.server.Progress))
-	case w.env.End-fin.Time >= probeAnswer || w.client.FINs >= synRepeats:
+	case w.env.observed(fin.Frame)-fin.Time >= probeAnswer || w.client.FINs >= synRepeats:
 		v.evidence("fin.unanswered", frames(fin), Num("count", int64(w.client.FINs)))
 	}
 }
@@ -171,13 +203,21 @@ func serverFlightStalled(w *view) (Verdict, bool) {
 	if w.f.TLS == nil || !w.answered() || w.ss == nil {
 		return Verdict{}, false
 	}
-	since := w.server.LastNewData
+	since, state := w.server.LastNewData, w.flight()
+	if state == flightComplete && !w.tls13() && w.client.LastNewData.Time > since.Time {
+		// The client did go on; what the server has to say after that is due
+		// (RFC 5246, section 7.3).
+		since, state = w.client.LastNewData, flightIncomplete
+	}
 	level, ok := w.silence(since.Time)
 	if !ok {
 		return Verdict{}, false
 	}
+	if unheard(w.server, w.client) || unheard(w.client, w.server) {
+		return w.unusable([]string{"skip.capture-excerpt"}), true
+	}
 	class, places, id := TLSServerFlightStalled, beyond, ""
-	switch w.flight() {
+	switch state {
 	case flightIncomplete:
 		id = "serverflight.incomplete"
 	case flightComplete:

@@ -102,8 +102,8 @@ func alertFromServer(w *view) (Verdict, bool) {
 // encryptedAlertFromServer finds a server that ends the handshake with an
 // encrypted record that only an alert fits into.
 func encryptedAlertFromServer(w *view) (Verdict, bool) {
-	if !w.tls13() || !w.server.FIN.Seen() || w.left.Seen() && w.left.Time < w.server.FIN.Time {
-		return Verdict{}, false
+	if !w.tls13() || w.missed() || !w.server.FIN.Seen() || w.left.Seen() && w.left.Time < w.server.FIN.Time {
+		return Verdict{}, false // what the capture lacks may be the rest of a download
 	}
 	if last := w.ss.Last[1]; last.Frame != 0 && last.Length == refusalRecord {
 		v := w.verdict(TLSAlertFromServer, Suggested, beyond, last.Time, Text("alert", "encrypted"), Num("number", 0))

@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"slices"
+
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/analyze/tlswire"
 )
@@ -22,6 +24,7 @@ func transferReset(w *view) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	v := w.verdict(TransferReset, Proven, beyond, r.Time, w.received())
+	v.resumable = w.mayRetry()
 	if !due && w.endedStream() {
 		// As far as the records tell, the client had all that it asked for.
 		v.Level, v.idle, v.settled = Consistent, true, true
@@ -67,11 +70,11 @@ func (w *view) asked() bool {
 	if w.askedBeside() {
 		return true
 	}
-	last := w.cs.Last[1]
-	if last.Frame == 0 || w.server.LastNewData.Time > last.Time {
+	last, n := w.lastSaid()
+	if last.Frame == 0 || w.lastHeard() > last.Time {
 		return false
 	}
-	if w.tls13() && w.cs.Encrypted < 2 {
+	if w.tls13() && n < 2 {
 		return false // the Finished message
 	}
 	return w.isRequest(last)
@@ -105,8 +108,7 @@ func (w *view) settings() tlswire.Record {
 		if r.Time < w.cs.First[0].Time {
 			continue
 		}
-		n := int(r.Length) - recordOverhead13 - 9
-		if n >= 0 && n <= 48+13 && (n%6 == 0 || n >= 13 && (n-13)%6 == 0) {
+		if settingsSize(int(r.Length) - recordOverhead13) {
 			return r
 		}
 		break
@@ -119,7 +121,8 @@ func (w *view) requestAt() tcpflow.Point {
 	if w.tls13() && w.cs.Messages > 1 && w.askedBeside() {
 		return tcpflow.Point(w.cs.LastMessage.Place)
 	}
-	return tcpflow.Point(w.cs.Last[1].Place)
+	last, _ := w.lastSaid()
+	return tcpflow.Point(last.Place)
 }
 
 // started reports whether the server sent more after the handshake than
@@ -129,6 +132,9 @@ func (w *view) started() bool {
 		return false
 	}
 	n := w.ss.AppBytes
+	if w.answeredInClear() {
+		return true
+	}
 	if w.tls13() && len(w.cs.First) > 0 {
 		for _, r := range w.ss.First {
 			if r.Time <= w.cs.First[0].Time {
@@ -146,6 +152,24 @@ func (w *view) started() bool {
 		}
 	}
 	return n > controlBytes
+}
+
+// answeredInClear reports whether, by its type, place or length, a record of
+// the server's can be nothing but part of an answer. Before TLS 1.3 tickets have
+// a type of their own (RFC 5077, section 3.3); control frames are short, and the
+// client acknowledges the SETTINGS that come after its request.
+func (w *view) answeredInClear() bool {
+	if w.tls13() || w.cs == nil || w.cs.AppRecords == 0 || w.cs.SyncLost > 0 {
+		return false
+	}
+	asked := w.cs.FirstApp.Time
+	if w.ss.LastApp.Time > w.cs.LastApp.Time {
+		return true
+	}
+	answer := func(r tlswire.Record) bool {
+		return r.Type == 23 && r.Time > asked && r.Length >= answerLeast
+	}
+	return slices.ContainsFunc(w.ss.First, answer) || slices.ContainsFunc(w.ss.Last[:], answer)
 }
 
 // receiverStalled finds a client that stopped reading (L8).
@@ -180,8 +204,13 @@ func heavyLoss(w *view) (Verdict, bool) {
 	}
 	end, at := c.SACKLeft, c.SACKAt
 	if !at.Seen() || int32(end-c.HighAck) <= 0 || at.Time < c.Progress.Time {
-		// The sequence number of a bare acknowledgement can show it too.
-		if s.HoleWait < quietFinding || w.c.Outstanding(w.sd) == 0 || s.Last.Time < c.Progress.Time {
+		// The sequence number of a bare acknowledgement can show it too; and
+		// most of the time may have gone by in front of holes that are filled.
+		told := s.HoleWait >= quietFinding || c.Repeated.Seen() && c.Repeated.Time >= s.LastData.Time
+		bare := told && w.c.Outstanding(w.sd) > 0 && s.Last.Time >= c.Progress.Time
+		// What came is acknowledged, and more is known to have been sent.
+		ahead := w.c.Outstanding(w.sd) > 0 && c.Progress.Time >= s.LastData.Time && w.until-s.LastData.Time >= quietFinding
+		if !bare && !ahead && !w.trickles() {
 			return Verdict{}, false
 		}
 		end, at = s.SentEnd(), s.Last
@@ -197,12 +226,21 @@ func heavyLoss(w *view) (Verdict, bool) {
 	}
 	v := w.verdict(TransferHeavyLoss, level, inNetwork, w.until, w.quiet(since.Time), w.received())
 	v.failed = c.Progress.Time
-	v.evidence("server.hole", frames(c.Progress, at), Bytes("from", int64(c.HighAck)), Bytes("to", int64(end)))
+	if int32(end-c.HighAck) > 0 {
+		v.evidence("server.hole", frames(c.Progress, at), Num("from", int64(c.HighAck)), Num("to", int64(end)))
+	}
 	v.evidence("server.gaps", nil, Num("count", int64(s.LostSegments)), Num("again", int64(s.Retransmissions+s.FastRetransmissions+s.OutOfOrder)))
 	if c.DuplicateACKs > 0 {
 		v.evidence("client.duplicate-acks", frames(c.SACKAt), Num("count", int64(c.DuplicateACKs)))
 	}
 	return v, true
+}
+
+// trickles reports whether the server is in the middle of a record, and most of
+// the connection's time went by in silence in front of holes.
+func (w *view) trickles() bool {
+	s := w.server
+	return w.ss != nil && w.ss.Open.Frame != 0 && !w.left.Seen() && s.HoleWait >= holesSpan && 2*s.HoleWait >= w.until-w.c.HandshakeACK.Time
 }
 
 // pathDead finds a connection on which nothing comes back any more (T2, T3):
@@ -263,6 +301,12 @@ func truncated(w *view) (Verdict, bool) {
 		return v, true
 	case w.asked():
 		v := w.verdict(TransferTruncated, Suggested, beyond, fin.Time, w.received())
+		if last, _ := w.lastSaid(); w.mayRetry() {
+			v.resumable = true
+			if int64(w.server.HighAck) <= last.Offset+1 {
+				v.Level = Consistent // it crossed the end of an idle connection
+			}
+		}
 		v.evidence("close.before-answer", frames(w.requestAt(), fin))
 		return v, true
 	case w.cutShort(fin):
@@ -279,7 +323,7 @@ func truncated(w *view) (Verdict, bool) {
 // so that it is no idle connection, and not at once, so that a client that
 // knew the answer to be complete would have closed first.
 func (w *view) cutShort(fin tcpflow.Point) bool {
-	if w.ss == nil || w.cs == nil || w.ss.Missing > 0 || w.ss.Open.Frame != 0 || w.farewell(fin.Time) || w.endedStream() || !w.started() {
+	if w.ss == nil || w.cs == nil || w.ss.Missing > 0 || w.ss.Open.Frame != 0 || w.farewell(fin.Time) || w.endedInControl() || !w.started() {
 		return false
 	}
 	since := fin.Time - w.server.LastNewData.Time
@@ -305,15 +349,32 @@ func httpNoResponse(w *view) (Verdict, bool) {
 	if !ok {
 		return Verdict{}, false
 	}
+	if unheard(w.client, w.server) || unheard(w.server, w.client) {
+		return w.unusable([]string{"skip.capture-excerpt"}), true
+	}
 	v := w.verdict(HTTPNoResponse, level, w.whereSilent(), w.until)
 	v.failed = since.Time
 	v.idle = !w.asked()
 	if v.idle {
-		v.Level = Consistent
+		w.perhapsIdle(&v, since)
 	}
 	v.evidence("request.acknowledged", frames(w.requestAt(), w.server.Progress))
 	w.silenceEvidence(&v, since)
 	return v, true
+}
+
+// perhapsIdle lowers a verdict on a silence in which no answer is known to be
+// due: a go command that has all it asked for keeps the connection in its pool.
+// It does not for longer than its time limit, and what it keeps open beyond that
+// is one on which it waits.
+func (w *view) perhapsIdle(v *Verdict, since tcpflow.Point) {
+	v.Level = Consistent
+	if quiet := w.until - since.Time; w.open && quiet >= poolTimeout && !w.endedStream() && w.hello != nil && fromCryptoTLS(w.hello) {
+		v.Level, v.idle, v.settled = Suggested, false, false
+		v.evidence("client.kept-open", frames(since), Dur("quiet", quiet))
+		return
+	}
+	v.skip("skip.maybe-idle")
 }
 
 // remoteIdle finds a server that went quiet with all its data acknowledged
@@ -340,7 +401,7 @@ func remoteIdle(w *view) (Verdict, bool) {
 	v.idle = !due
 	v.settled = !due && w.endedStream()
 	if !due {
-		v.Level = Consistent
+		w.perhapsIdle(&v, since)
 	}
 	v.evidence("server.all-acknowledged", frames(s.LastNewData, w.client.Progress), w.received())
 	if w.ss != nil && w.ss.Open.Frame != 0 {
@@ -359,8 +420,8 @@ func clientLeft(w *view) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	late := w.server.LateBytes
-	inRecord := w.ss != nil && w.ss.Open.Frame != 0 && w.ss.Missing == 0 && w.f.TLS.Role(int(w.sd)) == tlswire.RoleServer
-	waited := w.asked() && w.left.Time-w.requestAt().Time >= giveUp
+	inRecord := w.ss != nil && w.ss.Open.Frame != 0 && w.ss.Missing == 0 && !w.missed() && w.f.TLS.Role(int(w.sd)) == tlswire.RoleServer
+	waited := w.asked() && w.ss.SyncLost == 0 && w.left.Time-w.requestAt().Time >= giveUp
 	if late < lateData && !inRecord && !waited {
 		return Verdict{}, false
 	}

@@ -30,7 +30,7 @@ func TestTransfer(t *testing.T) {
 		{"server resets an idle connection", func(t *testing.T, w *wire) int64 {
 			download(t, w).wait(30 * sec).srst()
 			return 0
-		}, OK, nil, Proven, nil},
+		}, OK, nil, Consistent, nil},
 		{"path dead, keep-alives unanswered", func(t *testing.T, w *wire) int64 {
 			download(t, w).request().down(appData(4000)[:2000]).wait(30 * sec).keepAlive(false).wait(15 * sec).keepAlive(false)
 			return w.now + 10*sec

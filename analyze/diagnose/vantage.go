@@ -23,6 +23,9 @@ type HostFacts struct {
 	// this machine's stack had not cut it yet, or a forwarding one's had
 	// put it together.
 	Merged bool
+	// Looped is true where a packet of it crossed the loopback interface of
+	// the capturing machine.
+	Looped bool
 	// TCP is true where any TCP segment of it was captured.
 	TCP bool
 	// Turnaround is the least time in ns from a packet to its answer as
@@ -47,12 +50,13 @@ func (h *HostFacts) Answered(d int64) {
 // Datagram adds what a datagram of the host shows.
 func (h *HostFacts) Datagram(s *decode.Segment) {
 	if s.Loopback {
+		h.Looped = true
 		return
 	}
 	h.ttl(s.TTL)
 	h.direction(1 << s.Direction)
 	h.Unfilled = h.Unfilled || s.ChecksumUnfilled()
-	h.Owned = h.Owned || s.ProcessID != 0
+	h.Owned = h.Owned || s.Owner.PID != 0
 }
 
 func (h *HostFacts) direction(bits uint8) {
@@ -97,7 +101,7 @@ func (h *HostFacts) add(o *HostFacts) {
 	h.Answered(o.Turnaround)
 	h.Inbound, h.Outbound = h.Inbound || o.Inbound, h.Outbound || o.Outbound
 	h.Unfilled, h.Owned = h.Unfilled || o.Unfilled, h.Owned || o.Owned
-	h.Merged, h.TCP = h.Merged || o.Merged, h.TCP || o.TCP
+	h.Merged, h.TCP, h.Looped = h.Merged || o.Merged, h.TCP || o.TCP, h.Looped || o.Looped
 }
 
 // vantage says how near to the client the capture point is.
@@ -124,6 +128,8 @@ func untouched(ttl uint8) bool {
 // an access point or a mirror port on the client's link sees too.
 func (h *HostFacts) vantage() vantage {
 	switch {
+	case h.Looped && h.MinTTL == 0:
+		return here // nothing of it crossed another interface
 	case !untouched(h.MinTTL) || h.Inbound:
 		return elsewhere
 	case h.Outbound || h.Unfilled || h.Owned:
@@ -134,9 +140,10 @@ func (h *HostFacts) vantage() vantage {
 	return beside
 }
 
-// lossless reports whether the capture is known to hold every packet.
+// lossless reports whether the capture is known to hold every packet: its
+// counters say so, and no acknowledgement says otherwise.
 func (e *Env) lossless() bool {
-	return e.Final && e.DropsKnown && e.Drops == 0 && e.Undrained == 0 && !e.Damaged
+	return e.Final && e.DropsKnown && e.Drops == 0 && e.Undrained == 0 && e.Unseen == 0 && !e.Damaged
 }
 
 // host returns what is known of an address, or nil.
@@ -156,20 +163,25 @@ func (w *view) vantage() vantage {
 	return h.vantage()
 }
 
-// nearClient reports whether the capture was made at or beside the client.
-func (w *view) nearClient() bool {
-	return untouched(w.client.MinTTL) && w.client.Directions&(1<<1) == 0
-}
-
 // blameHost returns how far packets that reached the capture point intact and
-// were ignored accuse this machine (L5, L6).
-func (w *view) blameHost() (Level, []Place) {
+// were ignored accuse this machine (L5, L6). Between the two they may have been
+// lost, and no class says so: behind a router ok is false, and beside the client
+// the verdict has to say what it rests on (restsOnPlace).
+func (w *view) blameHost() (level Level, ok bool) {
 	switch w.vantage() {
 	case here:
-		return Proven, inHost
+		return Proven, true
 	case likelyHere:
-		return Suggested, inHost
+		return Suggested, true
+	case beside:
+		return Consistent, true
 	}
-	// Between this capture point and the client they may have been lost.
-	return Consistent, linkOrHost
+	return None, false
+}
+
+// restsOnPlace adds to a verdict of blameHost what its capture point leaves open.
+func (v *Verdict) restsOnPlace() {
+	if v.Level == Consistent {
+		v.skip("skip.capture-beside")
+	}
 }

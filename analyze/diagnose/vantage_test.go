@@ -75,7 +75,15 @@ func TestVantage(t *testing.T) {
 		}, ConnectAnswerIgnored, inHost, Suggested, nil},
 		{"answer ignored by a machine on the same link", func(_ *testing.T, w *wire) int64 {
 			return ignoreSYNACK(w)
-		}, ConnectAnswerIgnored, linkOrHost, Consistent, nil},
+		}, ConnectAnswerIgnored, inHost, Consistent, nil},
+		{"answer ignored by a machine behind a router", func(_ *testing.T, w *wire) int64 {
+			w.p.segment = routed
+			return ignoreSYNACK(w)
+		}, CaptureUnusable, nil, None, nil},
+		{"answer ignored by a machine of which another flow came through a router", func(_ *testing.T, w *wire) int64 {
+			w.p.host(addrOf(w.client)).MinTTL = 61
+			return ignoreSYNACK(w)
+		}, CaptureUnusable, nil, None, nil},
 		{"answer ignored by a machine behind this gateway's link", func(_ *testing.T, w *wire) int64 {
 			w.p.segment = inbound
 			return ignoreSYNACK(w)
@@ -92,7 +100,17 @@ func TestVantage(t *testing.T) {
 		{"flight lost between this gateway and the client", func(t *testing.T, w *wire) int64 {
 			w.distant()
 			return ignoreFlight(t, w)
-		}, TLSAnswerIgnored, linkOrHost, Consistent, nil},
+		}, TLSAnswerIgnored, inHost, Consistent, nil},
+		{"flight lost between this router and the client", func(t *testing.T, w *wire) int64 {
+			w.p.segment = routed
+			w.distant()
+			return ignoreFlight(t, w)
+		}, CaptureUnusable, nil, None, nil},
+		{"flight lost behind this gateway's own interface", func(t *testing.T, w *wire) int64 {
+			w.p.segment = inbound
+			w.distant()
+			return ignoreFlight(t, w)
+		}, CaptureUnusable, nil, None, nil},
 		{"reset ahead of the client, nothing dropped", func(t *testing.T, w *wire) int64 {
 			w.open()
 			return resetAhead(t, w)
@@ -121,6 +139,24 @@ func TestVantage(t *testing.T) {
 			return w.now + 12*sec
 		}, CaptureUnusable, nil, None, nil},
 	})
+}
+
+// What only its capture point leaves open, the verdict says of itself.
+func TestBesideIsSaid(t *testing.T) {
+	for _, here := range []bool{false, true} {
+		p := newPipe(t)
+		w := newWire(p, v4Server)
+		if here {
+			p.segment = outbound
+		}
+		v := only(t, p, ignoreSYNACK(w))
+		if got := slices.Contains(v.NotAssessed, "skip.capture-beside"); got == here {
+			t.Errorf("captured here: %v; said that it may not be: %v", here, got)
+		}
+		if !slices.Contains(v.RefutedBy, "refute.capture-elsewhere") {
+			t.Errorf("captured here: %v; refuted by %v", here, v.RefutedBy)
+		}
+	}
 }
 
 // One inflated round trip must not make a slow reset a fast one.
@@ -187,6 +223,10 @@ func TestNotSent(t *testing.T) {
 			otherTCP(t, d)
 		}, ConnectNotSent, ""},
 		{"no TCP at all and perhaps a filter", func(_ *testing.T, d *dns) { lookup(d) }, CaptureUnusable, "skip.no-tcp"},
+		{"asked over this machine's loopback interface", func(t *testing.T, d *dns) {
+			d.p.segment, d.p.health.Unfiltered = func(s *decode.Segment) { s.Loopback = true }, true
+			lookup(d)
+		}, ConnectNotSent, ""},
 		{"captured behind a router", func(t *testing.T, d *dns) {
 			d.p.segment, d.p.health.Unfiltered = routed, true
 			lookup(d)

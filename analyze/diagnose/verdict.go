@@ -107,6 +107,17 @@ type Verdict struct {
 	// resumable is true where the end may be the server's habit: data that
 	// came later, anywhere, shows that the client had what it wanted.
 	resumable bool
+	// spare is true where the connection may be one that the client had no use
+	// for: data that came later from the same host, at the same address, shows
+	// that what this host sends there does leave it.
+	spare bool
+	// ended is when the server ended the connection, in Unix nanoseconds, where
+	// an answer may have been due; zero for never. Data that came later,
+	// anywhere, shows that the client had what it wanted.
+	ended int64
+	// onRecord is true where a record of the host says that it did it, so that
+	// nothing rests on what is not in the capture.
+	onRecord bool
 }
 
 // Died reports whether the verdict is a death.

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"net/netip"
 
 	"goproxytrace/analyze/decode"
@@ -65,7 +66,7 @@ func (w *view) init(f *Flow) {
 	}
 	for i := range c.Resets {
 		r := &c.Resets[i]
-		if r.Time < c.HandshakeACK.Time {
+		if c.HandshakeACK.Seen() && r.Time < c.HandshakeACK.Time {
 			continue // the client had no use for it: the connection came about
 		}
 		if r.Dir != w.sd || w.isLocal(r.Loopback) || w.serverReset != nil {
@@ -81,8 +82,8 @@ func (w *view) init(f *Flow) {
 	}
 	w.open = len(c.Resets) == len(w.ignored) && !w.finOf(w.client).Seen() && !w.finOf(w.server).Seen()
 	w.until = c.Last.Time
-	if w.open && w.env.Final && w.env.End > w.until {
-		w.until = w.env.End
+	if w.open && w.env.Final {
+		w.until = max(w.until, w.env.observed(c.Last.Frame))
 	}
 	if w.left.Seen() {
 		w.until = w.left.Time
@@ -129,11 +130,17 @@ func (w *view) established() bool {
 func (w *view) oneDirection() bool {
 	switch {
 	case w.client == nil:
-		return w.server.DataPackets > 0 || w.server.Packets > uint64(w.server.SYNs)+uint64(w.server.RSTs)
+		return w.server.DataPackets > 0 || w.server.Packets > bare(w.server)
 	case w.server == nil:
-		return w.client.DataPackets > 0 || w.client.Packets > uint64(w.client.SYNs)+uint64(w.client.RSTs)
+		return w.client.DataPackets > 0 || w.client.Packets > bare(w.client)
 	}
 	return false
+}
+
+// bare counts what h sent that needs no packet of the other end: SYNs and
+// resets, and any packet that was captured twice.
+func bare(h *tcpflow.Half) uint64 {
+	return uint64(h.SYNs) + uint64(h.RSTs) + uint64(h.Duplicates)
 }
 
 // missed reports whether an end acknowledged bytes that this capture does not
@@ -343,8 +350,8 @@ func (w *view) verdict(c Class, l Level, places []Place, at int64, more ...Value
 		Text("address", endpointText(w.c.ServerEnd())),
 		Dur("after", max(at-w.c.Start.Time, 0)),
 	)
-	if w.f.ProcessName != "" {
-		values = append(values, Text("process", w.f.ProcessName))
+	if who := cmp.Or(w.f.ProcessText, w.f.ProcessName); who != "" {
+		values = append(values, Text("process", who))
 	}
 	v := newVerdict(c, l, places, append(values, more...)...)
 	v.failed = at
