@@ -9,6 +9,7 @@ import (
 
 	"goproxytrace/analyze/decode"
 	"goproxytrace/capture"
+	"goproxytrace/capture/annotations"
 )
 
 // progressInterval is how often Options.Progress is called.
@@ -21,6 +22,10 @@ const batchesInFlight = 3
 type work struct {
 	batch    capture.Batch
 	segments []decode.Segment
+	// entries are the journal entries of the batch, processes what the
+	// container has said of processes since the batch before.
+	entries   []entry
+	processes []capture.Process
 	// start and end are the earliest and latest packet times of the batch
 	// in Unix nanoseconds, zeros where no packet has one.
 	start, end int64
@@ -31,7 +36,17 @@ type work struct {
 // batch, in file order, in the caller's. It returns nil at the end
 // of the source, a *capture.DamageError where that is cut or damaged, and
 // ctx's error where it was cancelled; what was read before was handed to fn.
-func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, progress func(read, total int64), fn func(*work)) error {
+// With o.OneByOne it does all of it in the caller's.
+func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, o *Options, fn func(*work)) error {
+	report := progressReporter(src, o.Progress)
+	if o.OneByOne {
+		w, r := new(work), &reader{src: src, d: d}
+		for w.read(ctx, r); w.err == nil; w.read(ctx, r) {
+			fn(w)
+			report()
+		}
+		return unlessEOF(w.err)
+	}
 	free := make(chan *work, batchesInFlight)
 	full := make(chan *work, batchesInFlight)
 	for range batchesInFlight {
@@ -39,21 +54,18 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, pr
 	}
 	go func() {
 		defer close(full)
+		r := &reader{src: src, d: d}
 		for w := range free {
-			w.read(ctx, src, d)
+			w.read(ctx, r)
 			full <- w
 			if w.err != nil {
 				return
 			}
 		}
 	}()
-	report := progressReporter(src, progress)
 	for w := range full {
 		if w.err != nil {
-			if errors.Is(w.err, io.EOF) {
-				return nil
-			}
-			return w.err
+			return unlessEOF(w.err)
 		}
 		fn(w)
 		report()
@@ -62,35 +74,78 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, pr
 	return nil
 }
 
-func (w *work) read(ctx context.Context, src capture.Source, d *decode.Decoder) {
-	w.segments = w.segments[:0]
+func unlessEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// reader is what reading remembers from batch to batch.
+type reader struct {
+	src capture.Source
+	d   *decode.Decoder
+	// processes counts those of the container that are known already.
+	processes int
+	notes     annotations.Reader
+	described map[*decode.Process]bool // by link headers
+	dropped   map[droppedKey]int64     // when one was told of last, Unix ns
+}
+
+// read fills w with the next batch.
+func (w *work) read(ctx context.Context, r *reader) {
+	w.segments, w.entries, w.processes = w.segments[:0], w.entries[:0], w.processes[:0]
 	w.start, w.end = 0, 0
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
-	if w.err = src.Read(&w.batch); w.err != nil {
+	if w.err = r.src.Read(&w.batch); w.err != nil {
 		return
 	}
-	loopback := loopbackInterfaces(src.Info())
+	info := r.src.Info()
+	loopback := loopbackInterfaces(info)
+	if n := len(info.Processes); n > r.processes {
+		w.processes = append(w.processes, info.Processes[r.processes:]...)
+		r.processes = n
+	}
 	for i := range w.batch.Packets {
 		p := &w.batch.Packets[i]
 		if uint32(p.Interface) < uint32(len(loopback)) && loopback[p.Interface] {
 			p.Loopback = true
 		}
-		if p.HasTime {
-			if w.start == 0 || p.Time < w.start {
-				w.start = p.Time
-			}
-			w.end = max(w.end, p.Time)
-		}
 		n := len(w.segments)
-		w.segments = d.Decode(p, w.segments)
-		if p.ProcessID != 0 {
-			for j := n; j < len(w.segments); j++ {
-				w.segments[j].ProcessID = p.ProcessID
+		if p.Kind == capture.KindEvent {
+			e, ok := journal(p)
+			if !ok {
+				continue
 			}
+			e.at = n
+			w.entries = append(w.entries, e)
+			if e.record != nil { // another program's entry is no part of the capture
+				w.reach(p.Time)
+			}
+			continue
+		}
+		if p.HasTime {
+			w.reach(p.Time)
+		}
+		w.segments = r.d.Decode(p, w.segments)
+		if n < len(w.segments) && (p.ProcessID|p.EffectivePID != 0 || p.Comment != "" || w.segments[n].Process != nil) {
+			w.annotate(p, n, r)
+		}
+		if p.Dropped && n < len(w.segments) {
+			w.dropped(p, n, r)
 		}
 	}
+}
+
+// reach takes the time of a packet, or of a record made while packets were
+// captured.
+func (w *work) reach(at int64) {
+	if w.start == 0 || at < w.start {
+		w.start = at
+	}
+	w.end = max(w.end, at)
 }
 
 // loopbackInterfaces says which interfaces are loopback ones by their names:

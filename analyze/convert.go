@@ -48,13 +48,10 @@ func connection(f *diagnose.Flow, v *diagnose.Verdict) *Connection {
 		Verdict:    *v,
 	}
 	if h := c.Client(); h != nil {
-		out.Bytes.FromClient = h.NewBytes
+		out.Bytes.FromClient = received(c, c.ClientDir, h)
 	}
 	if h := c.Server(); h != nil {
-		out.Bytes.FromServer = h.NewBytes
-	}
-	if c.ProcessID != 0 {
-		out.Process = &Process{PID: c.ProcessID, Source: "file annotation", Confidence: "strong"}
+		out.Bytes.FromServer = received(c, 1-c.ClientDir, h)
 	}
 	if f.TLS != nil {
 		out.TLS = tlsFacts(f)
@@ -70,6 +67,16 @@ func connection(f *diagnose.Flow, v *diagnose.Verdict) *Connection {
 	}
 	out.Stages = stages(f)
 	return out
+}
+
+// received counts the payload bytes of a direction, repetitions left out. What
+// filled a hole did not advance the stream, and what the snapshot length cut off
+// was not delivered.
+func received(c *tcpflow.Conn, d uint8, h *tcpflow.Half) uint64 {
+	if a, ok := c.User.(*app); ok {
+		return max(h.NewBytes, a.sides[d].bytes)
+	}
+	return h.NewBytes
 }
 
 // stages measures what a connection passed. Times are those at the capture
@@ -92,6 +99,7 @@ func stages(f *diagnose.Flow) (s Stages) {
 	}
 	if f.TLS != nil {
 		if hello, finished := f.TLS.ClientHello(), clientFinished(f.TLS); hello != nil {
+			s.TLSStart = ms(max(hello.First.Time-c.Start.Time, 0))
 			s.TLS = between(tcpflow.Point(hello.First), finished)
 			if side := f.TLS.Side(tlswire.RoleServer); side != nil && finished.Seen() && side.LastApp.Time > finished.Time {
 				s.Transfer = between(finished, tcpflow.Point(side.LastApp))
@@ -142,17 +150,21 @@ func tcpCounts(c *tcpflow.Conn) (t TCP) {
 			continue
 		}
 		t.Packets += h.Packets
-		t.Retransmissions += h.Retransmissions + h.FastRetransmissions + h.SpuriousRetransmissions
-		t.FastRetransmissions += h.FastRetransmissions
-		t.SpuriousRetransmissions += h.SpuriousRetransmissions
-		t.DuplicateACKs += h.DuplicateACKs
-		t.OutOfOrder += h.OutOfOrder
-		t.LostSegments += h.LostSegments
-		t.ACKLostSegments += h.ACKLostSegments
-		t.ZeroWindows += h.Counts.ZeroWindows
-		t.WindowFull += h.WindowFull
-		t.KeepAlives += h.Counts.KeepAlives
+		// As Wireshark's fields, which know nothing of copies.
+		for _, n := range [...]*tcpflow.Counts{&h.Counts, &h.Copied} {
+			t.Retransmissions += n.Retransmissions + n.FastRetransmissions + n.SpuriousRetransmissions
+			t.FastRetransmissions += n.FastRetransmissions
+			t.SpuriousRetransmissions += n.SpuriousRetransmissions
+			t.DuplicateACKs += n.DuplicateACKs
+			t.OutOfOrder += n.OutOfOrder
+			t.LostSegments += n.LostSegments
+			t.ACKLostSegments += n.ACKLostSegments
+			t.ZeroWindows += n.ZeroWindows
+			t.WindowFull += n.WindowFull
+			t.KeepAlives += n.KeepAlives
+		}
 		t.DuplicateFrames += h.Duplicates
+		t.CopiedRetransmissions += h.Copied.Retransmissions + h.Copied.FastRetransmissions + h.Copied.SpuriousRetransmissions
 		if r := h.RTT; r.Samples > 0 {
 			if rtt.Samples == 0 || r.Min < rtt.Min {
 				rtt.Min = r.Min
@@ -168,12 +180,14 @@ func tcpCounts(c *tcpflow.Conn) (t TCP) {
 		t.PacketsFromClient = client.Packets
 		t.ResetsFromClient = client.RSTs
 		t.ClientMSS = client.MSS
+		t.RTTToServer = roundTrips(client)
 		t.ClientScale = scale(client)
 	}
 	if server != nil {
 		t.PacketsFromServer = server.Packets
 		t.ResetsFromServer = server.RSTs
 		t.ServerMSS = server.MSS
+		t.RTTToClient = roundTrips(server)
 		t.ServerScale = scale(server)
 	}
 	t.SACK = client != nil && server != nil && client.SACKPermitted && server.SACKPermitted
@@ -186,6 +200,15 @@ func tcpCounts(c *tcpflow.Conn) (t TCP) {
 		t.MeanRTT = ms(rtt.Sum / int64(rtt.Samples))
 	}
 	return t
+}
+
+// roundTrips summarises those of what h sent.
+func roundTrips(h *tcpflow.Half) *RTT {
+	r := &h.RTT
+	if r.Samples == 0 {
+		return nil
+	}
+	return &RTT{float64(r.Min) / 1e6, float64(r.Sum/int64(r.Samples)) / 1e6, float64(r.Max) / 1e6, r.Samples}
 }
 
 func scale(h *tcpflow.Half) *int8 {
@@ -214,6 +237,7 @@ func tlsFacts(flow *diagnose.Flow) *TLS {
 		if h.Frame != h.First.Frame {
 			out.ClientHelloFrames = append(out.ClientHelloFrames, h.Frame)
 		}
+		out.ClientHelloAcked = helloAcked(flow, h)
 		out.ECH, out.GREASE = h.ECH, h.GREASE
 		for _, v := range h.SupportedVersions {
 			out.Versions = append(out.Versions, tlswire.VersionName(v))
@@ -245,6 +269,17 @@ func tlsFacts(flow *diagnose.Flow) *TLS {
 		out.Malformed = append(out.Malformed, fmt.Sprintf("frame %d, stream offset %d: %s", m.Frame, m.Offset, m.Reason))
 	}
 	return out
+}
+
+// helloAcked reports whether the server acknowledged the whole ClientHello. A
+// connection whose start is not in the capture has no offsets to compare.
+func helloAcked(flow *diagnose.Flow, h *tlswire.ClientHello) *bool {
+	client, server := flow.Conn.Client(), flow.Conn.Server()
+	if h.Cut || client == nil || !client.SYN.Seen() {
+		return nil
+	}
+	acked := flow.TLS.ServerHello != nil || server != nil && int64(server.HighAck) > h.End
+	return &acked
 }
 
 func certificate(c *tlswire.Certificate) Certificate {

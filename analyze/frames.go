@@ -253,7 +253,7 @@ func WriteFrames(ctx context.Context, src capture.Source, w io.Writer, o Options
 	t := tcpflow.NewTable(h, tcpflow.Options{KeepAll: true})
 	h.conns = t
 	lookups := dnswire.Tracker{Done: h.names.learn}
-	err := forEachBatch(ctx, src, decode.New(), o.Progress, func(w *work) {
+	err := forEachBatch(ctx, src, decode.New(), &o, func(w *work) {
 		for i := range w.segments {
 			switch s := &w.segments[i]; s.Proto {
 			case decode.ProtoTCP:

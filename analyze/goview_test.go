@@ -36,7 +36,7 @@ func ownCapture(t *testing.T, name, words string) *Result {
 func shown(v *diagnose.Verdict, id string) string {
 	for i := range v.Evidence {
 		if v.Evidence[i].ID == id {
-			return messages.Evidence(&v.Evidence[i])
+			return messages.English.Evidence(&v.Evidence[i])
 		}
 	}
 	return ""
@@ -116,9 +116,11 @@ func TestGoContradicts(t *testing.T) {
 		{"healthy-h2", diagnose.OK, url + "tls: failed to verify certificate: x509: certificate signed by unknown authority", false},
 		{"healthy-h2", diagnose.OK, url + "http: server gave HTTP response to HTTPS client", false},
 		{"hello-reset", diagnose.TLSReset, url + "net/http: TLS handshake timeout", false},
+		{"hello-reset", diagnose.TLSReset, url + "tls: failed to verify certificate: x509: certificate signed by unknown authority", false},
 		{"hello-closed", diagnose.TLSClosed, url + "read tcp %s: read: connection reset by peer", true},
 		{"hello-alert", diagnose.TLSAlertFromServer, url + "remote error: tls: internal error", false},
 		{"stalled-download", diagnose.TLSNoServerHello, url + "EOF", false},
+		{"hello-dropped", diagnose.TLSClientHelloLost, url + "EOF", false},
 		{"connect-refused", diagnose.ConnectRefused, url + "dial tcp %[2]s: i/o timeout", false},
 		{"syn-drop", diagnose.ConnectNoAnswer, url + "dial tcp %[2]s: connect: connection refused", false},
 		{"stalled-download", diagnose.TLSNoServerHello, "go: m@v1: reading https://proxy.example/m: 500 Internal Server Error", false},
@@ -183,7 +185,7 @@ func TestHTTPErrorFromWords(t *testing.T) {
 		if v.Class != diagnose.HTTPError || v.Stage != diagnose.StageHTTP || !slices.Equal(v.Place, []diagnose.Place{diagnose.Remote}) || v.Level != diagnose.Suggested {
 			t.Errorf("%q: %s, %s, %v, %s", words, v.Class, v.Stage, v.Place, v.Level)
 		}
-		if s := messages.Summary(v); !strings.Contains(s, status) || !strings.Contains(s, "proxy.example") {
+		if s := messages.English.Summary(v); !strings.Contains(s, status) || !strings.Contains(s, "proxy.example") {
 			t.Errorf("summary %q", s)
 		}
 		if r.Subject < 0 || shown(v, "go.inside-tls") == "" || shown(v, "go.answer") == "" {

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/capture"
+	"goproxytrace/capture/hostlog"
 )
 
 // Thresholds of the capture's own health.
@@ -21,8 +23,10 @@ const (
 	// offloadFactor: a payload of at least this many maximum segment sizes
 	// was put together by the network card or the kernel.
 	offloadFactor = 2
-	// maxClockSteps bounds the jumps of the clock that verdicts regard.
+	// maxClockSteps bounds the jumps of the clock that verdicts regard,
+	// maxBreaks the places where another capture begins.
 	maxClockSteps = 64
+	maxBreaks     = 1 << 14
 	// healthFrames bounds the frames named for one fact.
 	healthFrames = 8
 )
@@ -47,13 +51,64 @@ type health struct {
 	lastTime                                             []int64 // by interface
 	jumpFrame, jumpTo, jumpBy                            int64
 	steps                                                []diagnose.ClockStep
+	breaks                                               []diagnose.Break
+	broken                                               finding
+	latest                                               int64 // time since the last break
 	segments                                             int64
 	start, end                                           int64
 	neighbours                                           neighbours
+	unread                                               []unread
+}
+
+// unread is something that this host records and that could not be read.
+type unread struct {
+	finding
+	source, why string
+}
+
+// maxUnread bounds what is told of that.
+const maxUnread = 16
+
+// unreadable takes that something could not be read.
+func (h *health) unreadable(r *hostlog.Unread, frame int64) {
+	u := unread{source: clipped(r.Source, maxEventText), why: clipped(r.Why, maxEventText)}
+	if len(h.unread) >= maxUnread || slices.ContainsFunc(h.unread, func(o unread) bool { return o.source == u.source && o.why == u.why }) {
+		return
+	}
+	u.count = 1
+	if frame != 0 {
+		u.frames = []int64{frame}
+	}
+	h.unread = append(h.unread, u)
+}
+
+// follow finds the places where packets of another capture begin.
+func (h *health) follow(frame, at int64) {
+	if at == 0 {
+		return
+	}
+	if h.latest != 0 && diagnose.IsBreak(at-h.latest) {
+		h.broken.add(frame)
+		if len(h.breaks) < maxBreaks {
+			h.breaks = append(h.breaks, diagnose.Break{Frame: frame, Until: h.latest})
+		}
+		h.latest = at
+		clear(h.lastTime) // no clock was set
+	}
+	h.latest = max(h.latest, at)
+}
+
+// close returns the breaks with the file's end as the last one.
+func (h *health) close() []diagnose.Break {
+	if len(h.breaks) == 0 {
+		return nil
+	}
+	return append(h.breaks, diagnose.Break{Frame: math.MaxInt64, Until: h.latest})
 }
 
 // segment looks at each segment before the connection takes it.
 func (h *health) segment(s *decode.Segment) {
+	h.follow(s.Frame, s.Time)
 	i := int(max(s.Interface, 0))
 	if i >= len(h.lastTime) {
 		if i >= 1<<12 {
@@ -220,7 +275,12 @@ func (h *health) facts(info *capture.Info) (out []HealthFact) {
 	add("K6.sliced", &h.sliced)
 	add("K8.clock-back", &h.clockBackward)
 	add("K8.clock-ahead", &h.clockForward)
+	add("K8.break", &h.broken)
 	add("K9.stand-in-address", &h.tunnel)
+	for i := range h.unread {
+		u := &h.unread[i]
+		add("host.unread", &u.finding, diagnose.Text("source", u.source), diagnose.Text("why", u.why))
+	}
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/capture"
+	"goproxytrace/capture/hostlog"
 	"goproxytrace/internal/packets"
 )
 
@@ -57,6 +58,15 @@ func TestHealthFacts(t *testing.T) {
 		{name: "counters say that none was dropped", id: "K1.dropped", want: 0, play: func(w *wire) {
 			healthy(w)
 			w.info.Interfaces[0].OSDropped, w.info.Interfaces[0].Dropped = number(0), number(0)
+		}},
+		{name: "a log of the host that could not be read", id: "host.unread", want: 1, frame: 1, play: func(w *wire) {
+			log := &hostlog.Unread{Time: w.now, Source: "the Security log", Why: "access is denied"}
+			w.tell(log, log)
+			healthy(w)
+		}},
+		{name: "one that was read", id: "host.unread", want: 0, play: func(w *wire) {
+			w.tell(&hostlog.Event{Time: w.now, Origin: "nftables", Text: "rule 4 of chain ip t out: drop, 2 packets meanwhile"})
+			healthy(w)
 		}},
 		{name: "no counters", id: "K1.dropped", want: 0, play: healthy},
 
@@ -214,6 +224,24 @@ func TestHealthFacts(t *testing.T) {
 			for i := begin; i < len(w.packets); i++ {
 				w.packets[i].Interface = 1
 			}
+		}},
+
+		{name: "captures put together", id: "K8.break", want: 2, play: func(w *wire) {
+			healthy(w)
+			w.now += 400 * 86400 * second
+			w.talk("192.0.2.10:40001", healthServer).connect()
+			w.now -= 300 * 86400 * second
+			w.talk("192.0.2.10:40002", healthServer).connect()
+		}},
+		{name: "an hour apart", id: "K8.break", want: 0, play: func(w *wire) {
+			healthy(w)
+			w.now += 3600 * second
+			w.talk("192.0.2.10:40001", healthServer).connect()
+		}},
+		{name: "no clock was set between captures", id: "K8.clock-back", want: 0, play: func(w *wire) {
+			healthy(w)
+			w.now -= 400 * 86400 * second
+			w.talk("192.0.2.10:40001", healthServer).connect()
 		}},
 
 		{name: "the clock was set ahead", id: "K8.clock-ahead", want: 1, play: func(w *wire) {

@@ -1,13 +1,16 @@
 package analyze
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"goproxytrace/analyze/decode"
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/analyze/dnswire"
 	"goproxytrace/analyze/tcpflow"
+	"goproxytrace/capture"
 )
 
 const dnsPort = 53
@@ -48,6 +51,7 @@ func (p *pipeline) lookup(l *dnswire.Lookup) {
 	p.names.learn(l)
 	p.learnTime(l)
 	if !p.lookupInView(l) {
+		p.hidden++
 		return
 	}
 	v := diagnose.Lookup(l, &p.env)
@@ -79,8 +83,24 @@ func (n addressNames) learn(l *dnswire.Lookup) {
 		for _, a := range r.Message.Answers {
 			if a.Addr.IsValid() && len(n) < maxNames {
 				n[decode.Addr(a.Addr.As16())] = name
+				n.loopback(a.Addr, name)
 			}
 		}
+	}
+}
+
+// loopback takes the name of the unspecified address for the loopback one too:
+// a connection to the former goes to this machine, and is captured so.
+func (n addressNames) loopback(a netip.Addr, name string) {
+	if !a.IsUnspecified() {
+		return
+	}
+	own := netip.IPv6Loopback()
+	if a.Is4() {
+		own = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if key := decode.Addr(own.As16()); n[key] == "" {
+		n[key] = name
 	}
 }
 
@@ -107,26 +127,58 @@ func lookupRecord(l *dnswire.Lookup, v diagnose.Verdict) Lookup {
 		Name: strings.TrimSuffix(l.Name, "."), Type: dnswire.TypeName(l.Type), Verdict: v,
 		Client: dnsEndpoint(l.Client), Server: dnsEndpoint(l.Server),
 	}
+	if len(l.Queries) > 0 {
+		out.Start = capture.Timestamp(l.Queries[0].Time)
+	} else if len(l.Responses) > 0 {
+		out.Start = capture.Timestamp(l.Responses[0].Time)
+	}
 	for _, q := range l.Queries {
 		out.Frames = append(out.Frames, q.Frame)
 	}
 	for i := range l.Responses {
 		out.Frames = append(out.Frames, l.Responses[i].Frame)
 	}
+	if v.Died() {
+		out.Messages = lookupMessages(l)
+	}
 	if a := l.Answer(); a != nil {
 		out.RCode = dnswire.RCodeName(a.Message.RCode)
-		for _, rr := range a.Message.Answers {
-			switch {
-			case rr.Addr.IsValid():
-				out.Answers = append(out.Answers, rr.Addr.String())
-			case rr.Target != "":
-				out.Answers = append(out.Answers, rr.Target)
-			}
-		}
+		out.Answers = answersOf(&a.Message)
 		if len(l.Queries) > 0 {
 			out.MS = ms(a.Time - l.Queries[0].Time)
 		}
 	}
+	return out
+}
+
+func answersOf(m *dnswire.Message) (out []string) {
+	for _, rr := range m.Answers {
+		switch {
+		case rr.Addr.IsValid():
+			out = append(out, rr.Addr.String())
+		case rr.Target != "":
+			out = append(out, rr.Target)
+		}
+	}
+	return out
+}
+
+// lookupMessages lists what was sent for a lookup, in file order.
+func lookupMessages(l *dnswire.Lookup) (out []LookupMessage) {
+	for _, q := range l.Queries {
+		out = append(out, LookupMessage{Kind: LookupQuestion, Frame: q.Frame, Time: q.Time, Port: q.Port, ID: q.ID})
+	}
+	for i := range l.Responses {
+		r := &l.Responses[i]
+		out = append(out, LookupMessage{
+			Kind: LookupAnswer, Frame: r.Frame, Time: r.Time, Port: r.Port, ID: r.Message.ID, RCode: dnswire.RCodeName(r.Message.RCode),
+			Answers: answersOf(&r.Message), Mismatch: r.Mismatch, Malformed: r.Malformed != "",
+		})
+	}
+	for _, u := range l.Unreachable {
+		out = append(out, LookupMessage{Kind: LookupICMP, Frame: u.Frame, Time: u.Time, From: address(u.From).String(), Type: u.Type, Code: u.Code, Refused: u.Answer})
+	}
+	slices.SortStableFunc(out, func(a, b LookupMessage) int { return cmp.Compare(a.Frame, b.Frame) })
 	return out
 }
 

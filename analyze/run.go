@@ -3,7 +3,6 @@ package analyze
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,9 +10,11 @@ import (
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/analyze/dnswire"
 	"goproxytrace/analyze/goproxy"
+	"goproxytrace/analyze/segtrace"
 	"goproxytrace/analyze/tcpflow"
 	"goproxytrace/analyze/tlswire"
 	"goproxytrace/capture"
+	"goproxytrace/capture/hostlog"
 )
 
 // Bounds on what a Result lists one by one.
@@ -41,18 +42,32 @@ type Options struct {
 	SettingsFrom goproxy.Source
 	// GoOutput is what the go command printed, nil where unknown.
 	GoOutput *goproxy.Output
+	// Records are what the host's own logs say, which are no part of the
+	// capture, in order of time (capture/hostevents). Those of another time
+	// than the capture's are left out.
+	Records []hostlog.Record
+	// Trace keeps what the segments of all connections were, for
+	// Result.Trace: about 60 bytes for each, in a temporary file.
+	Trace bool
+	// OneByOne reads, decodes and analyses each batch before the next. It
+	// takes longer than doing all at once and costs less: for a source that
+	// is waited for, such as a live capture.
+	OneByOne bool
 	// Progress is called at most four times a second with the bytes read
 	// and the input's size (zero where unknown).
 	Progress func(read, total int64)
+	// Observe is called from within Run at most four times a second with
+	// what is known so far. The View is valid during the call.
+	Observe func(*View)
 }
 
 // Run analyses src to its end. The Result is complete in itself also where
 // src is damaged (Result.Damage says where) and where ctx was cancelled (Run
-// then returns ctx's error with it). The caller closes Result.Connections.
+// then returns ctx's error with it). The caller closes the Result.
 func Run(ctx context.Context, src capture.Source, o Options) (*Result, error) {
 	p := newPipeline(o)
 	d := decode.New()
-	err := forEachBatch(ctx, src, d, o.Progress, p.batch)
+	err := forEachBatch(ctx, src, d, &o, p.batch)
 	var damage *capture.DamageError
 	p.env.Damaged = errors.As(err, &damage)
 	r := p.finish(src.Info(), d)
@@ -80,24 +95,57 @@ type pipeline struct {
 	result  *Result
 	summed  map[tcpflow.Endpoint]*Unanswered
 	silent  int
+	hidden  int64 // connections and lookups that Options.Hosts and Ports leave out
 	goView  goView
+	// remarks are the live capture's own.
+	remarks []string
+	// named and others are the clients of the hosts that were looked for, and
+	// of all other TLS servers.
+	named, others diagnose.Senders
+	// What the host itself said, by journal entries of the capture.
+	owners    owners
+	processes processes
+	subjects  []*hostlog.Subject
+	attempts  attempts
+	sockets   sockets
+	blocks    blocks
+	logged    logged
+	hosted    bool // there are any
+	claimed   bool // there are claims
+	annotated annotated
+	// sources are the best sources by which processes are known, by the keys
+	// that verdicts have for them.
+	sources  map[uint32]origin
+	syns     ports           // of segments with SYN
+	observer *observer       // nil for none
+	spool    *segtrace.Spool // nil for none
 }
 
 func newPipeline(o Options) *pipeline {
 	p := &pipeline{
-		opts:   o,
-		names:  make(addressNames),
-		took:   make(map[decode.Addr]int64),
-		addrs:  make(map[decode.Addr]*diagnose.AddressFacts),
-		hosts:  make(map[decode.Addr]*diagnose.HostFacts),
-		summed: make(map[tcpflow.Endpoint]*Unanswered),
-		result: &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
+		opts:    o,
+		names:   make(addressNames),
+		took:    make(map[decode.Addr]int64),
+		addrs:   make(map[decode.Addr]*diagnose.AddressFacts),
+		hosts:   make(map[decode.Addr]*diagnose.HostFacts),
+		summed:  make(map[tcpflow.Endpoint]*Unanswered),
+		sources: make(map[uint32]origin),
+		result:  &Result{Connections: NewStore(), Targets: o.Targets, Subject: -1, SubjectLookup: -1},
 	}
+	p.logged.list, p.hosted = o.Records, len(o.Records) > 0
 	p.goView = newGoView(&o)
 	p.table = tcpflow.NewTable(p, tcpflow.Options{})
 	p.lookups.Done = p.lookup
 	p.env.Host = func(a decode.Addr) *diagnose.HostFacts { return p.hosts[a] }
 	p.env.Address = func(a decode.Addr) *diagnose.AddressFacts { return p.addrs[a] }
+	p.env.Owner = p.processes.name
+	if o.Trace {
+		p.spool = segtrace.NewSpool()
+		p.result.Trace = p.spool
+	}
+	if o.Observe != nil {
+		p.observer = newObserver(p, o.Observe)
+	}
 	return p
 }
 
@@ -107,9 +155,19 @@ func (p *pipeline) batch(w *work) {
 		p.env.Start = w.start
 	}
 	p.env.End = max(p.env.End, w.end)
+	p.tell(p.env.End + logClock)
+	for i := range w.processes {
+		p.processes.describe(&w.processes[i])
+	}
+	told := 0
 	for i := range w.segments {
 		s := &w.segments[i]
+		for told < len(w.entries) && w.entries[told].at <= i {
+			p.entry(&w.entries[told])
+			told++
+		}
 		p.health.segment(s)
+		p.env.Breaks = p.health.breaks
 		switch s.Proto {
 		case decode.ProtoTCP:
 			p.tcp(s)
@@ -131,6 +189,12 @@ func (p *pipeline) batch(w *work) {
 			}
 		}
 	}
+	for ; told < len(w.entries); told++ {
+		p.entry(&w.entries[told])
+	}
+	if p.observer != nil {
+		p.observer.batch(w)
+	}
 }
 
 func (p *pipeline) tcp(s *decode.Segment) {
@@ -141,12 +205,25 @@ func (p *pipeline) tcp(s *decode.Segment) {
 			p.env.ClockSteps = p.health.steps
 		}
 	}
-	c, _, _ := p.table.Segment(s)
+	c, d, flags := p.table.Segment(s)
 	if c == nil {
 		return
 	}
-	if s.ProcessID != 0 && c.ProcessID == 0 {
-		c.ProcessID = s.ProcessID
+	if flags&tcpflow.ACKLostSegment != 0 && s.Flags&decode.RST == 0 {
+		p.env.Unseen++ // what a reset acknowledges may be made up
+	}
+	if s.Owner.PID != 0 {
+		p.annotated.add(c, d, s)
+	}
+	if s.Flags&decode.SYN != 0 {
+		p.syns.add(s.SrcPort)
+		p.syns.add(s.DstPort)
+	}
+	if p.observer != nil {
+		p.observer.segment(c, s)
+	}
+	if p.spool != nil {
+		p.trace(c, d, s, flags)
 	}
 	if !p.env.Heard && c.Half[0] != nil && c.Half[1] != nil && c.Half[0].Packets > 0 && c.Half[1].Packets > 0 {
 		p.env.Heard = true
@@ -163,8 +240,12 @@ func (p *pipeline) icmp(s *decode.Segment) {
 		p.unreachableLookup(s)
 		return
 	}
-	if p.table.ICMP(s) == nil && s.Quote.Proto == decode.ProtoTCP {
+	c := p.table.ICMP(s)
+	if c == nil && s.Quote.Proto == decode.ProtoTCP {
 		p.strayICMP(s)
+	}
+	if c != nil && p.spool != nil {
+		p.spool.ICMP(c.ID, segtrace.ICMP{Frame: s.Frame, Time: s.Time, TTL: s.TTL})
 	}
 }
 
@@ -186,6 +267,9 @@ func (p *pipeline) app(c *tcpflow.Conn) *app {
 	a := &app{tls: tlswire.New()}
 	a.tls.Cache = &p.certs
 	c.User = a
+	if p.spool != nil {
+		p.traceTLS(c, a)
+	}
 	return a
 }
 
@@ -195,7 +279,9 @@ func (p *pipeline) Data(c *tcpflow.Conn, d uint8, at tcpflow.Point, b []byte, st
 		p.dnsStream(c, d, at, b)
 		return
 	}
-	p.app(c).data(d, at, b, start)
+	a := p.app(c)
+	a.end = c.Half[d].StreamSeq() + uint32(len(b))
+	a.data(d, at, b, start)
 }
 
 // Missing is part of tcpflow.Handler.
@@ -204,25 +290,47 @@ func (p *pipeline) Missing(c *tcpflow.Conn, d uint8, at tcpflow.Point, n uint32)
 		p.table.Ignore(c, d)
 		return
 	}
-	p.app(c).missing(d, at, n)
+	a := p.app(c)
+	a.end = c.Half[d].StreamSeq()
+	a.missing(d, at, n)
 }
 
 // Done is part of tcpflow.Handler: it judges a finished connection.
 func (p *pipeline) Done(c *tcpflow.Conn) {
 	p.health.connection(c)
-	f := p.flow(c)
+	p.judge(p.flow(c))
+	if p.spool != nil {
+		p.spool.Roles(c.ID, c.ClientDir)
+	}
+	if p.hosted {
+		p.attempts.connection(c)
+		p.owners.release(c)
+		p.annotated.release(c)
+	}
+}
+
+// judge judges a connection and lists it; it reports whether it is in view.
+func (p *pipeline) judge(f *diagnose.Flow) bool {
+	c := f.Conn
+	client, server := p.attribute(f)
 	p.learnAddress(f)
 	if !p.opts.inView(c, f.ServerName) {
-		return
+		p.hidden++
+		p.observer.done(c, f, nil, nil)
+		return false
 	}
 	f.Target = p.isTarget(f.ServerName)
+	p.learnSender(f)
+	f.Blocks = p.blocksOf(f, client)
 	v := diagnose.Connection(f)
 	named, hold := p.goView.text.Connection(c.ID, f, &v)
 	p.agg.Connection(c.ID, f, &v, named || f.Target)
+	p.observer.done(c, f, &v, client)
 	if p.sumUp(c) {
-		return
+		return true
 	}
 	out := connection(f, &v)
+	out.Process, out.ServerProcess = client, server
 	if took, ok := p.took[c.ServerEnd().Addr]; ok {
 		out.Stages.DNS = ms(took)
 	}
@@ -230,11 +338,12 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 	if !hold || !p.goView.hold(out) {
 		p.result.Connections.Add(out)
 	}
+	return true
 }
 
 // flow gathers what is known about a connection.
 func (p *pipeline) flow(c *tcpflow.Conn) *diagnose.Flow {
-	f := &diagnose.Flow{Conn: c, Env: &p.env}
+	f := &diagnose.Flow{Conn: c, Env: &p.env, Socket: p.state(p.sockets.of(c))}
 	if a, ok := c.User.(*app); ok {
 		a.finish()
 		a.tls.End()
@@ -310,34 +419,6 @@ func (p *pipeline) isTarget(name string) bool {
 		p.goView.target(strings.ToLower(name)))
 }
 
-// inView applies Hosts and Ports to a connection with a server of that name.
-func (o *Options) inView(c *tcpflow.Conn, name string) bool {
-	client, server := c.ClientEnd(), c.ServerEnd()
-	if len(o.Ports) > 0 && !slices.Contains(o.Ports, client.Port) && !slices.Contains(o.Ports, server.Port) {
-		return false
-	}
-	return o.hostInView(name, client.Addr, server.Addr)
-}
-
-func (o *Options) hostInView(name string, addrs ...decode.Addr) bool {
-	if len(o.Hosts) == 0 {
-		return true
-	}
-	for _, h := range o.Hosts {
-		if name != "" && strings.EqualFold(strings.TrimSuffix(h, "."), strings.TrimSuffix(name, ".")) {
-			return true
-		}
-		if ip, err := netip.ParseAddr(h); err == nil {
-			for _, a := range addrs {
-				if address(a) == ip.Unmap() {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
 // sumUp reports whether an unanswered connection is only counted by server.
 func (p *pipeline) sumUp(c *tcpflow.Conn) bool {
 	server := c.Server()
@@ -363,71 +444,4 @@ func (p *pipeline) sumUp(c *tcpflow.Conn) bool {
 	u.Connections++
 	u.LastFrame = c.Last.Frame
 	return true
-}
-
-// diagnoseHealth is the health of the capture as the verdict needs it.
-func (p *pipeline) diagnoseHealth(info *capture.Info) diagnose.Health {
-	h := &p.health
-	return diagnose.Health{
-		Segments: h.segments, Connections: p.table.Connections(), OneDirection: h.oneDirection.count, LateStart: h.lateStart.count,
-		Undrained: undrained(info), Unfiltered: unfiltered(info), ClockSteps: h.clockBackward.count + h.clockForward.count, Sliced: h.sliced.count,
-		Silent: h.neighbours.silent(),
-	}
-}
-
-// finish ends the analysis and judges the capture.
-func (p *pipeline) finish(info *capture.Info, d *decode.Decoder) *Result {
-	r := p.result
-	p.endTimes(info)
-	p.result.Capture.OpenAtOnce = p.table.Peak
-	p.nameResolution(info.Names)
-	p.lookups.Flush() // before the connections, which take their names from it
-	p.table.Finish()
-	r.Capture.Health = p.health.facts(info)
-	r.Verdict, r.Subject, r.SubjectLookup = p.agg.Verdict(&p.env, p.diagnoseHealth(info))
-	for _, v := range p.agg.Processes(&p.env, p.diagnoseHealth(info)) {
-		r.Processes = append(r.Processes, ProcessVerdict{
-			Process: Process{PID: v.PID, Source: "file annotation", Confidence: "strong"}, Verdict: v.Verdict,
-		})
-	}
-	p.goVerdict()
-	for _, u := range p.summed {
-		r.Unanswered = append(r.Unanswered, *u)
-	}
-	slices.SortFunc(r.Unanswered, func(a, b Unanswered) int {
-		if a.Connections != b.Connections {
-			return int(b.Connections - a.Connections)
-		}
-		return int(a.FirstFrame - b.FirstFrame)
-	})
-	for _, u := range d.Unread() {
-		r.Capture.Unread = append(r.Capture.Unread, Unread{Name: u.Name, Count: u.Count, First: u.First})
-	}
-	return r
-}
-
-// endTimes fills what the container knows into the result and the
-// environment: the capture ends at the latest interface-statistics time, else
-// at its last packet.
-func (p *pipeline) endTimes(info *capture.Info) {
-	c := &p.result.Capture
-	c.Format, c.Packets, c.Bytes = info.Format, info.Packets+info.Events, info.Bytes
-	c.Interfaces, c.Blocks, c.HasSecrets, c.Notes = info.Interfaces, info.Blocks, info.HasSecrets, info.Notes
-	c.Segments = p.health.segments
-	c.Start, c.End = p.env.Start, p.env.End
-	for i := range info.Interfaces {
-		if end := info.Interfaces[i].End; end >= c.End && end != 0 {
-			c.End, c.EndKnown = end, true
-		}
-	}
-	received, dropped, knownReceived, known := drops(info)
-	if knownReceived {
-		c.Received = &received
-	}
-	if known {
-		c.Dropped = &dropped
-	}
-	p.env.End, p.env.EndKnown, p.env.Final = c.End, c.EndKnown, true
-	p.env.Drops, p.env.DropsKnown = dropped, known
-	p.env.Undrained = undrained(info)
 }

@@ -43,7 +43,7 @@ func randomConnection(rng *rand.Rand, id int64) *Connection {
 	c := &Connection{
 		ID: id, Client: text(), Server: text(), ServerName: text(), FirstFrame: rng.Int64(), LastFrame: rng.Int64(),
 		Start: at(), Duration: rng.Float64() * 1e9, Target: rng.IntN(2) == 0,
-		Stages: Stages{DNS: duration(), Connect: duration(), TLS: duration(), FirstByte: duration(), Transfer: duration(), Quiet: duration()},
+		Stages: Stages{DNS: duration(), Connect: duration(), TLS: duration(), TLSStart: duration(), FirstByte: duration(), Transfer: duration(), Quiet: duration()},
 		Bytes:  Bytes{rng.Uint64(), rng.Uint64()},
 		TCP:    TCP{Packets: rng.Uint64(), Retransmissions: rng.Uint32(), ResetsFromClient: uint16(rng.Uint32()), HandshakeRTT: duration(), SACK: rng.IntN(2) == 0},
 		Verdict: diagnose.Verdict{

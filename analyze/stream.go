@@ -22,6 +22,9 @@ type app struct {
 	requestAt     tcpflow.Point
 	response      *httpwire.Response
 	responseAt    tcpflow.Point
+	// end is the relative sequence number behind the bytes that are being
+	// read, in front of those that are missing.
+	end uint32
 }
 
 // appSide is one direction's reading state.
@@ -29,8 +32,15 @@ type appSide struct {
 	mode   appMode
 	frames []int64 // of the segments given to the TLS reader, until helloDone
 	head   []byte  // of an incomplete HTTP head
-	start  []byte  // first bytes where they are neither TLS nor HTTP, at most 64
-	at     tcpflow.Point
+	// tlsSeq is the relative sequence number of the first byte that was given
+	// to the TLS reader, tlsBegun whether there was one.
+	tlsSeq   uint32
+	tlsBegun bool
+	start    []byte // first bytes where they are neither TLS nor HTTP, at most 64
+	at       tcpflow.Point
+	// bytes counts what was delivered: each byte of the stream once, those
+	// that filled a hole too.
+	bytes uint64
 }
 
 type appMode uint8
@@ -46,6 +56,7 @@ const keptStart = 64
 // data takes the next bytes of direction d.
 func (a *app) data(d uint8, at tcpflow.Point, b []byte, start bool) {
 	s := &a.sides[d]
+	s.bytes += uint64(len(b))
 	switch s.mode {
 	case modeStart:
 		s.at = at
@@ -76,6 +87,7 @@ func (a *app) tlsData(d uint8, at tcpflow.Point, b []byte, start bool) {
 	if start {
 		a.tls.SegmentStart(int(d))
 	}
+	a.tlsBegins(d, len(b))
 	a.tls.Data(int(d), at.Frame, at.Time, b)
 	if a.helloDone {
 		return
@@ -92,6 +104,14 @@ func (a *app) tlsData(d uint8, at tcpflow.Point, b []byte, start bool) {
 		a.helloSegments = len(s.frames) - max(first, 0)
 	}
 	a.sides[0].frames, a.sides[1].frames = nil, nil
+}
+
+// tlsBegins notes where the TLS reader's stream begins; n is how many of the
+// bytes that are being read it gets, the last ones.
+func (a *app) tlsBegins(d uint8, n int) {
+	if s := &a.sides[d]; !s.tlsBegun {
+		s.tlsBegun, s.tlsSeq = true, a.end-uint32(n)
+	}
 }
 
 // maxHelloSegments is after how many segments of one direction no ClientHello
@@ -154,6 +174,7 @@ func (a *app) missing(d uint8, at tcpflow.Point, n uint32) {
 		s.head = nil
 	}
 	s.mode = modeTLS
+	a.tlsBegins(d, 0)
 	a.tls.Missing(int(d), at.Frame, at.Time, int(n))
 }
 

@@ -2,7 +2,6 @@ package analyze
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 	"goproxytrace/capture/pcapfile"
 )
 
-// expectation is a row of the table in testdata/pcaps/README.md.
+// expectation is a row of the table in the README.md of a directory of testdata.
 type expectation struct {
 	file   string
 	class  diagnose.Class
@@ -23,9 +22,10 @@ type expectation struct {
 }
 
 // expectations reads that table, so that it and the captures cannot drift apart.
-func expectations(t *testing.T) (out []expectation) {
+func expectations(t *testing.T, dir string) (out []expectation) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "testdata", "pcaps", "README.md"))
+	dir = filepath.Join("..", "testdata", dir)
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,11 @@ func expectations(t *testing.T) (out []expectation) {
 	for _, e := range out {
 		listed = append(listed, e.file)
 	}
-	for _, path := range ownCaptures(t) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.pcapng"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
 		there = append(there, filepath.Base(path))
 	}
 	slices.Sort(listed)
@@ -92,7 +96,7 @@ func (e *expectation) fits(r *Result) string {
 // TestExpectedVerdicts holds every capture's verdict, and that the same
 // packets give the same verdict in whatever container they come.
 func TestExpectedVerdicts(t *testing.T) {
-	for _, e := range expectations(t) {
+	for _, e := range expectations(t, "pcaps") {
 		t.Run(strings.TrimSuffix(e.file, ".pcapng"), func(t *testing.T) {
 			path := filepath.Join("..", "testdata", "pcaps", e.file)
 			for _, v := range []struct {
@@ -180,7 +184,7 @@ func asPcap(t testing.TB, w *wire) []byte {
 func asPcapng(t testing.TB, w *wire) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	out, err := pcapfile.NewWriter(&b, pcapfile.WriterOptions{})
+	out, err := pcapfile.NewWriter(&b, pcapfile.WriterOptions{Hardware: w.info.Hardware, OS: w.info.OS, Application: w.info.Application})
 	check := func(err error) {
 		if err != nil {
 			t.Helper()
@@ -232,14 +236,18 @@ func cooked(w *wire) *wire {
 
 // otherProgram is a healthy download of another host by a program that is
 // not the go command, beginning at time at.
-func otherProgram(t testing.TB, at int64) *wire {
+func otherProgram(t testing.TB, at int64) *wire { return elsewhere(t, "healthy-h2", at) }
+
+// elsewhere is what a capture of the project shows as another program would have
+// it, to another host, beginning at time at.
+func elsewhere(t testing.TB, name string, at int64) *wire {
 	t.Helper()
-	w := load(t, filepath.Join("..", "testdata", "pcaps", "healthy-h2.pcapng"))
+	w := load(t, filepath.Join("..", "testdata", "pcaps", name+".pcapng"))
 	out := &wire{info: w.info}
 	shift := at - w.packets[0].Time
 	for _, p := range w.packets {
 		b := p.Data
-		if binary.BigEndian.Uint16(b[12:]) != 0x0800 {
+		if frameType(b) != 0x0800 {
 			continue // neighbours are asked for once
 		}
 		// Another name, and a list of groups in an order that is not Go's.
@@ -265,16 +273,38 @@ func otherProgram(t testing.TB, at int64) *wire {
 // mixed adds another program's traffic, by time, on an interface of its own.
 func mixed(t testing.TB, w *wire) *wire {
 	t.Helper()
-	other := otherProgram(t, w.packets[0].Time+second/2)
+	return mixedWith(w, otherProgram(t, w.packets[0].Time+second/2))
+}
+
+// gatewayOf returns the address of the link's other end.
+func gatewayOf(w *wire) []byte {
+	for _, p := range w.packets {
+		if !bytes.Equal(p.Data[6:12], w.packets[0].Data[6:12]) {
+			return p.Data[6:12]
+		}
+	}
+	return []byte{2, 0, 0, 0, 0, 1}
+}
+
+// mixedWith adds packets by time, on an interface of their own.
+func mixedWith(w, other *wire) *wire {
 	out := &wire{info: w.info}
 	out.info.Interfaces = append(slices.Clone(w.info.Interfaces), w.info.Interfaces[0])
 	second := int32(len(w.info.Interfaces))
+	// The same machine on the same link.
+	host, gateway := w.packets[0].Data[6:12], gatewayOf(w)
+	theirs := other.packets[0].Data[6:12]
 	in := &out.info.Interfaces[second]
 	none := uint64(0)
 	in.Received, in.Dropped, in.FilterAccepted, in.OSDropped, in.Delivered = nil, &none, nil, nil, nil
 	out.packets = slices.Clone(w.packets)
 	for _, p := range other.packets {
 		p.Interface = second
+		if bytes.Equal(p.Data[6:12], theirs) {
+			p.Data = slices.Concat(gateway, host, p.Data[12:])
+		} else {
+			p.Data = slices.Concat(host, gateway, p.Data[12:])
+		}
 		out.packets = append(out.packets, p)
 	}
 	slices.SortStableFunc(out.packets, func(a, b capture.Packet) int { return int(a.Time - b.Time) })
