@@ -30,11 +30,11 @@ func Create(path string) (*File, error) {
 	case err == nil && st.IsDir():
 		return nil, &fs.PathError{Op: "write", Path: path, Err: errors.New("is a directory")}
 	case err == nil && !st.Mode().IsRegular():
-		return inPlace(path)
+		return inPlace(path, 0) // there is nothing to cut off
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".goproxytrace-*")
 	if errors.Is(err, fs.ErrPermission) {
-		return inPlace(path)
+		return inPlace(path, os.O_TRUNC)
 	}
 	if err != nil {
 		var p *fs.PathError
@@ -43,7 +43,7 @@ func Create(path string) (*File, error) {
 		}
 		return nil, err
 	}
-	if err := giveToInvoker(f, os.Getenv); err != nil {
+	if err := GiveToInvoker(f); err != nil {
 		f.Close()
 		os.Remove(f.Name())
 		return nil, err
@@ -53,8 +53,8 @@ func Create(path string) (*File, error) {
 
 // inPlace opens what is there already. It creates nothing: a file that could
 // not be made beside it would have no better luck.
-func inPlace(path string) (*File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+func inPlace(path string, flag int) (*File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|flag, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,198 @@
+package casefile
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"goproxytrace/capture/hostlog"
+)
+
+// wake has the flusher work now.
+func (w *Writer) wake() {
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// flusher is the goroutine that writes. It alone touches the disk, so that a
+// slow one does not hold up who gives packets.
+func (w *Writer) flusher() {
+	defer close(w.done)
+	tick := time.NewTicker(w.opts.FlushEvery)
+	defer tick.Stop()
+	for {
+		look := false
+		select {
+		case <-tick.C:
+			look = true
+		case <-w.kick:
+		}
+		w.mu.Lock()
+		closed := w.closed
+		steps, err := w.take()
+		w.mu.Unlock()
+		if err == nil {
+			err = w.store(steps)
+		}
+		if err == nil && (look || closed) {
+			err = w.disk.check()
+		}
+		if err != nil {
+			w.stop(err)
+			return
+		}
+		if closed {
+			if err := w.disk.close(); err != nil {
+				w.stop(err)
+			}
+			return
+		}
+	}
+}
+
+// take hands over all that is encoded, in whole blocks.
+func (w *Writer) take() ([]step, error) {
+	if err := w.enc.Flush(); err != nil {
+		return nil, err
+	}
+	steps := append(w.queue, step{blocks: w.buffer})
+	w.queue, w.buffer, w.spare = nil, w.spare, nil
+	return steps, nil
+}
+
+// store does the steps.
+func (w *Writer) store(steps []step) error {
+	for _, s := range steps {
+		if err := w.disk.write(s.blocks); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		w.held -= int64(len(s.blocks))
+		if w.spare == nil && cap(s.blocks) <= maxSpare {
+			w.spare = s.blocks[:0]
+		}
+		w.changed.Broadcast()
+		w.mu.Unlock()
+		if s.begin == "" {
+			continue
+		}
+		if s.remove != nil {
+			s.remove.discard()
+		}
+		if err := w.disk.check(); err != nil {
+			return err
+		}
+		if err := w.disk.close(); err != nil {
+			return err
+		}
+		d, err := openDisk(s.begin, w.opts.Stdout)
+		if err != nil {
+			return err
+		}
+		w.disk = d
+		w.mu.Lock()
+		for _, f := range w.ring.files {
+			if f.path == s.begin {
+				f.info = d.info
+			}
+		}
+		w.mu.Unlock()
+	}
+	return nil
+}
+
+// stop ends the file early: its last blocks say what happened and what the
+// counters were when they were last read. What is not written is given up.
+func (w *Writer) stop(cause error) {
+	d := w.disk
+	w.mu.Lock()
+	d.retreat(int64(closingBytes + statisticsBytes*len(w.ifaces)))
+	w.mu.Unlock()
+	stopped := &StoppedError{Path: d.path, Err: cause, Frames: d.saved.frames, Until: d.saved.until}
+	if d.regular && d.end == 0 {
+		// Not even the header of a next file found room.
+		_ = d.close()
+		(&ringFile{path: d.path, info: d.info}).discard()
+	} else {
+		w.mu.Lock()
+		tail := w.tail(cause)
+		w.mu.Unlock()
+		d.finish(tail)
+		// The first error is the one that matters.
+		_ = d.close()
+	}
+	stopped.Bytes = d.end
+
+	w.mu.Lock()
+	w.stopped = stopped
+	w.queue, w.buffer, w.held = nil, nil, 0
+	w.ring.files = slices.DeleteFunc(w.ring.files, func(f *ringFile) bool { return f.info == nil })
+	w.changed.Broadcast()
+	w.mu.Unlock()
+}
+
+// tail encodes the last blocks of a file that ends early. Its capture ends
+// with its last packet: the silence behind it is none.
+func (w *Writer) tail(cause error) []byte {
+	if w.enc.Flush() != nil {
+		return nil
+	}
+	w.buffer = nil
+	known := min(w.disk.saved.interfaces, len(w.ifaces), (reserve-closingBytes)/statisticsBytes)
+	until := w.disk.saved.until
+	for i := range w.ifaces[:known] {
+		d := &w.ifaces[i]
+		d.at, d.told = until, true
+		d.counters.End = until
+	}
+	text := fmt.Sprintf("the file ends here, the capture does not: %v", cause)
+	err := w.statistics(known)
+	if err == nil {
+		err = w.enc.WriteJournal(until, hostlog.Fields(&hostlog.Event{Time: until, Origin: hostlog.FromCapture, Text: text}))
+	}
+	if err == nil {
+		err = w.enc.Flush()
+	}
+	blocks := w.buffer
+	w.buffer = nil
+	if err != nil {
+		return nil
+	}
+	return blocks
+}
+
+// Flush hands all that was given to the kernel before it returns.
+func (w *Writer) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.held > 0 && w.stopped == nil && !w.closed {
+		w.wake()
+		w.changed.Wait()
+	}
+	_, err := w.off()
+	return err
+}
+
+// Close writes the statistics and ends the file. It returns the
+// *StoppedError if no call has returned it before.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	var err error
+	if !w.closed && w.stopped == nil {
+		err = w.statistics(len(w.ifaces))
+	}
+	w.closed = true
+	w.changed.Broadcast()
+	w.mu.Unlock()
+	w.wake()
+	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped != nil && !w.reported {
+		w.reported = true
+		return w.stopped
+	}
+	return err
+}
