@@ -1,0 +1,116 @@
+package afpacket
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bell wakes who waits. It may be rung from any goroutine.
+type bell struct {
+	mu sync.Mutex
+	fd int // -1 once it is closed
+}
+
+func newBell() (*bell, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("make event: %w", err)
+	}
+	return &bell{fd: fd}, nil
+}
+
+// ring wakes who waits now, and all that come: it is never silenced.
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fd >= 0 {
+		// It can only fail for being rung 2⁶⁴ times.
+		_, _ = unix.Write(b.fd, []byte{0, 0, 0, 0, 0, 0, 0, 1})
+	}
+}
+
+func (b *bell) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	unix.Close(b.fd)
+	b.fd = -1
+}
+
+// poller waits for several descriptors in one place: an epoll of its own within
+// the runtime's. A thread blocked in poll(2) would keep the runtime's monitor
+// looking at it, which costs more than reading the packets does.
+type poller struct {
+	file   *os.File
+	conn   syscall.RawConn
+	events []unix.EpollEvent
+}
+
+func newPoller(fds ...int) (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make poller: %w", err)
+	}
+	// What is not set to block the runtime polls.
+	err = unix.SetNonblock(fd, true)
+	p := &poller{file: os.NewFile(uintptr(fd), "packets"), events: make([]unix.EpollEvent, len(fds))}
+	for _, f := range fds {
+		err = errors.Join(err, unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, f, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(f)}))
+	}
+	if err == nil {
+		p.conn, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("make poller: %w", err)
+	}
+	return p, nil
+}
+
+// wait returns what has come, nothing once the time is over.
+func (p *poller) wait(d time.Duration) ([]unix.EpollEvent, error) {
+	if err := p.file.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return nil, fmt.Errorf("wait for packets: %w", err)
+	}
+	var n int
+	var failed error
+	err := p.conn.Read(func(fd uintptr) bool {
+		n, failed = unix.EpollWait(int(fd), p.events, 0)
+		return n != 0 && !errors.Is(failed, unix.EINTR)
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, nil
+	}
+	if err = errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("wait for packets: %w", err)
+	}
+	return p.events[:n], nil
+}
+
+func (p *poller) close() { p.file.Close() }
+
+// wait returns when the ring has a block for us, an interface has changed, the
+// capture is to stop, or the time is over.
+func (c *Capture) wait(d time.Duration) error {
+	events, err := c.poller.wait(d)
+	if err != nil {
+		return err
+	}
+	c.ring.faults = max(c.ring.faults-1, 0)
+	c.followed = time.Now()
+	for _, e := range events {
+		switch {
+		case e.Fd == int32(c.watch.FD()):
+			c.changed = true
+		case e.Fd == int32(c.ring.fd) && e.Events&unix.EPOLLERR != 0:
+			time.Sleep(time.Millisecond)
+			return c.ring.fault()
+		}
+	}
+	return nil
+}
