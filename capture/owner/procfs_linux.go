@@ -1,0 +1,192 @@
+package owner
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"goproxytrace/capture/hostlog"
+)
+
+// tick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every
+// architecture that Go runs on.
+const clockTick = 10 * millisecond
+
+func procPath(pid uint32, name string) string {
+	return "/proc/" + strconv.FormatUint(uint64(pid), 10) + "/" + name
+}
+
+// processStat reads parent, start (Unix nanoseconds) and short name.
+func processStat(pid uint32) (parent uint32, start int64, name string, err error) {
+	b, err := os.ReadFile(procPath(pid, "stat"))
+	if err != nil {
+		return 0, 0, "", err
+	}
+	// proc(5): pid (comm) state ppid … (22) starttime; comm may hold anything.
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 0 || end < open {
+		return 0, 0, "", fmt.Errorf("%s: no name in %q", procPath(pid, "stat"), b)
+	}
+	fields := strings.Fields(string(b[end+1:]))
+	if len(fields) < 20 {
+		return 0, 0, "", fmt.Errorf("%s: %d fields", procPath(pid, "stat"), len(fields))
+	}
+	p, err := strconv.ParseUint(fields[1], 10, 32)
+	if err != nil {
+		return 0, 0, "", fmt.Errorf("%s: parent: %w", procPath(pid, "stat"), err)
+	}
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	if err != nil || ticks > (1<<63-1)/clockTick {
+		return 0, 0, "", fmt.Errorf("%s: start %q", procPath(pid, "stat"), fields[19])
+	}
+	return uint32(p), bootClock().start(ticks * clockTick), strings.ToValidUTF8(string(b[open+1:end]), "?"), nil
+}
+
+// maxArguments bounds what is read of a process's arguments, in bytes, and
+// maxArgument how many they are: a case file takes as much of them, and any user
+// may start processes with millions of bytes.
+const (
+	maxArguments = 32 << 10
+	maxArgument  = 1 << 10
+)
+
+// readArguments reads a process's from its cmdline in /proc, nil where that may not be
+// read or is empty.
+func readArguments(path string) []string {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxArguments+1))
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	cut := len(b) > maxArguments
+	b = bytes.TrimSuffix(b[:min(len(b), maxArguments)], []byte{0})
+	args := strings.SplitN(strings.ToValidUTF8(string(b), "?"), "\x00", maxArgument+1)
+	if len(args) > maxArgument {
+		args, cut = args[:maxArgument], true
+	}
+	if cut {
+		args = append(args, cutMark)
+	}
+	return slices.Clip(args)
+}
+
+// lookProcess describes a running process. What may not be read stays empty.
+func lookProcess(pid uint32) (hostlog.Process, bool) {
+	parent, start, name, err := processStat(pid)
+	if err != nil {
+		return hostlog.Process{}, false
+	}
+	d := hostlog.Process{Time: time.Now().UnixNano(), PID: pid, Parent: parent, Start: start, Name: name, Source: hostlog.SocketTable}
+	d.Args = readArguments(procPath(pid, "cmdline"))
+	// A removed executable keeps its path, with a mark.
+	if target, err := os.Readlink(procPath(pid, "exe")); err == nil {
+		d.Path = strings.TrimSuffix(target, " (deleted)")
+	}
+	if b, err := os.ReadFile(procPath(pid, "status")); err == nil {
+		statusFields(&d, string(b))
+	}
+	if b, err := os.ReadFile(procPath(pid, "cgroup")); err == nil {
+		d.Container = container(string(b))
+	}
+	// All of this must have been of one process.
+	if _, again, _, err := processStat(pid); err != nil || again != start {
+		return hostlog.Process{}, false
+	}
+	return d, true
+}
+
+// statusFields takes user and inner PID from /proc/PID/status.
+func statusFields(d *hostlog.Process, status string) {
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(line, ":")
+		fields := strings.Fields(value)
+		switch {
+		case name == "Uid" && len(fields) > 1: // real, effective, …
+			if n, err := strconv.ParseUint(fields[1], 10, 32); err == nil {
+				d.UID, d.HasUID = uint32(n), true
+			}
+		case name == "NSpid" && len(fields) > 1: // ours first, its own last
+			if n, err := strconv.ParseUint(fields[len(fields)-1], 10, 32); err == nil {
+				d.PIDInContainer = uint32(n)
+			}
+		}
+	}
+}
+
+// containerID is how container engines (Docker, containerd, CRI-O, Podman)
+// name the control group of a container.
+var containerID = regexp.MustCompile(`(?:^|[/:\-_.])([0-9a-f]{64})(?:\.scope)?(?:/|$)`)
+
+// container finds a container's identifier in /proc/PID/cgroup.
+func container(cgroup string) string {
+	for line := range strings.Lines(cgroup) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		if all := containerID.FindAllStringSubmatch(parts[2], -1); len(all) > 0 {
+			return all[len(all)-1][1]
+		}
+	}
+	return ""
+}
+
+// processIDs lists the processes there are.
+func processIDs() ([]uint32, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var out []uint32
+	for _, n := range names {
+		if id, err := strconv.ParseUint(n, 10, 32); err == nil {
+			out = append(out, uint32(id))
+		}
+	}
+	return out, nil
+}
+
+// inNamespaces says whether a process is in one of some network namespaces.
+func inNamespaces(pid uint32, namespaces []uint64) bool {
+	n, err := inode(procPath(pid, "ns/net"))
+	return err == nil && slices.Contains(namespaces, n)
+}
+
+// scanProcesses describes every process there is.
+func scanProcesses(found func(hostlog.Process)) error {
+	ids, err := processIDs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if d, ok := lookProcess(id); ok {
+			found(d)
+		}
+	}
+	return nil
+}
+
+// lastPID is the PID given out last in our PID namespace, which tells cheaply
+// whether a process was started since.
+func lastPID() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	return string(b[bytes.LastIndexByte(bytes.TrimSpace(b), ' ')+1:])
+}
