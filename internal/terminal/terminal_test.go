@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
 )
 
 func env(pairs ...string) func(string) string {
@@ -89,6 +91,54 @@ func TestWrap(t *testing.T) {
 	want := "  - one two\n    three\n    averyveryverylongword\n    four"
 	if got != want {
 		t.Errorf("Wrap = %q, want %q", got, want)
+	}
+}
+
+func TestWrapChinese(t *testing.T) {
+	twwidth.SetEastAsian(false) // whatever the terminal that tests run in
+	for _, tt := range []struct {
+		in    string
+		width int
+		want  string
+	}{
+		{"握手已经完成。", 8, "握手已经|完成。"},
+		// No line begins with what closes.
+		{"握手已完成，然后", 10, "握手已完|成，然后"},
+		{"握手已完成”，然后", 10, "握手已完|成”，然后"},
+		{"说（即这里）完", 8, "说（即这|里）完"},
+		// None ends with what opens.
+		{"握手时（PID 20）结束", 8, "握手时|（PID|20）结束"},
+		{"他说“握手”了", 6, "他说|“握手”|了"},
+		// Words of other scripts stay whole, beside Chinese ones too.
+		{"连接 proxy.example 的", 14, "连接|proxy.example|的"},
+		{"连接proxy.example的", 14, "连接|proxy.example|的"},
+		{"位于3.14之后", 8, "位于3.14|之后"},
+		{"it’s “quoted” – done…", 5, "it’s|“quoted”|–|done…"},
+		{"用 `go mod` 再试", 10, "用 `go|mod` 再试"},
+	} {
+		got := strings.ReplaceAll(Wrap(tt.in, tt.width, "", ""), "\n", "|")
+		if got != tt.want {
+			t.Errorf("%q in %d columns: %q, want %q", tt.in, tt.width, got, tt.want)
+		}
+	}
+	// The same text at every width: nothing is lost, no line is too wide or
+	// begins with what closes.
+	const text = "与 proxy.example（203.0.113.10:443）的 TLS 握手失败：其 ClientHello 已被确认，但在 10.0 秒内始终没有应答；“网络”或“远端”都有可能……"
+	for width := 16; width < 130; width++ {
+		lines := strings.Split(Wrap(text, width, "  - ", "    "), "\n")
+		joined := strings.ReplaceAll(strings.Join(lines, ""), " ", "")
+		if joined != strings.ReplaceAll("-"+text, " ", "") {
+			t.Errorf("%d columns: %q", width, lines)
+		}
+		for _, l := range lines {
+			body := strings.TrimLeft(l, " -")
+			if n := Width(l); n > width && strings.ContainsFunc(body, ideographic) && !strings.Contains(body, "203.0.113.10") {
+				t.Errorf("%d columns: line of %d: %q", width, n, l)
+			}
+			if r := []rune(body); strings.ContainsRune("，。、；：！？）”…", r[0]) {
+				t.Errorf("%d columns: a line begins with %c", width, r[0])
+			}
+		}
 	}
 }
 

@@ -6,16 +6,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const utf8CodePage = 65001
-
-// enableEscapes switches the console to UTF-8 and to reading escape sequences;
-// it reports whether the console does the latter.
+// enableEscapes makes the console read escape sequences, and reports whether it
+// does. Its code page stays: os.File writes UTF-16 to a console whatever that
+// is, and it would stay changed when the program has ended.
 func enableEscapes(f *os.File) bool {
 	h := windows.Handle(f.Fd())
 	var mode uint32
 	if windows.GetConsoleMode(h, &mode) != nil {
 		return false
 	}
-	_ = windows.SetConsoleOutputCP(utf8CodePage) // without it, only names outside ASCII look wrong
 	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }

@@ -28,29 +28,35 @@ func Shorten(s string, n int) string {
 	return s
 }
 
-// Wrap breaks s, which must hold no escape sequences, at spaces into lines of
-// at most width cells; first and rest are put in front of the first and of the
-// further lines and count. A word longer than a line stays whole, so that it
-// can be copied.
+// Wrap breaks s, which must hold no escape sequences, into lines of at most
+// width cells, at spaces and, in Chinese text, between characters; first and
+// rest are put in front of the first and of the further lines and count. A word
+// longer than a line stays whole, so that it can be copied.
 func Wrap(s string, width int, first, rest string) string {
 	var b strings.Builder
 	b.WriteString(first)
 	used := Width(first)
 	start := true
 	for word := range strings.FieldsSeq(s) {
-		w := Width(word)
-		if !start && used+1+w > width {
-			b.WriteByte('\n')
-			b.WriteString(rest)
-			used, start = Width(rest), true
+		gap := 1
+		for word != "" {
+			n := unbroken(word)
+			piece := word[:n]
+			word = word[n:]
+			w := Width(piece)
+			if !start && used+gap+w > width {
+				b.WriteByte('\n')
+				b.WriteString(rest)
+				used, start = Width(rest), true
+			}
+			if !start && gap > 0 {
+				b.WriteByte(' ')
+				used++
+			}
+			b.WriteString(piece)
+			used += w
+			start, gap = false, 0
 		}
-		if !start {
-			b.WriteByte(' ')
-			used++
-		}
-		b.WriteString(word)
-		used += w
-		start = false
 	}
 	return b.String()
 }
