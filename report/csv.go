@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/csv"
+	"fmt"
 	"io"
 	"reflect"
 	"strconv"
@@ -24,9 +25,12 @@ func NewCSV(w io.Writer) *CSV {
 	return &CSV{w: csv.NewWriter(w), columns: connectionColumns}
 }
 
-// Write writes the connections of one document, after the header line if they
-// are the first.
+// Write writes the connections of one document, which must be in English,
+// after the header line if they are the first.
 func (c *CSV) Write(d *Document) error {
+	if err := forPrograms(d); err != nil {
+		return fmt.Errorf("connection table: %w", err)
+	}
 	line := make([]string, 0, len(c.columns)+1)
 	if !c.header {
 		c.header = true

@@ -28,7 +28,7 @@ func fakeConnection(id int64, name string, class diagnose.Class) *analyze.Connec
 		FirstFrame: 10 + id, LastFrame: 20 + id, Start: testStart, Duration: 1234.5,
 		Process:       &analyze.Process{PID: 4711, Name: "go", Command: "go mod download", Source: "pcapng", Confidence: "exact"},
 		ServerProcess: nil,
-		Stages:        analyze.Stages{DNS: ptr(1.5), Connect: ptr(20.25), TLS: ptr(45.0), FirstByte: ptr(80.0), Transfer: ptr(900.0), Quiet: ptr(0.0)},
+		Stages:        analyze.Stages{DNS: ptr(1.5), Connect: ptr(20.25), TLS: ptr(45.0), TLSStart: ptr(20.5), FirstByte: ptr(80.0), Transfer: ptr(900.0), Quiet: ptr(0.0)},
 		Bytes:         analyze.Bytes{FromClient: 1800, FromServer: 7_654_321},
 		TCP:           analyze.TCP{Packets: 100, Retransmissions: 3, HandshakeRTT: ptr(20.25)},
 		TLS: &analyze.TLS{
@@ -63,6 +63,7 @@ func fakeResult(n int, name string) *analyze.Result {
 			Interfaces: []capture.Interface{{Name: "eth0" + name, LinkType: 1, Filter: "tcp", Dropped: ptr(uint64(0))}},
 			Health:     []analyze.HealthFact{{Evidence: diagnose.Evidence{ID: "K4", Frames: []int64{1}}}},
 		},
+		GoVersion:   "go1.26.8",
 		Verdict:     died,
 		Subject:     7,
 		Processes:   []analyze.ProcessVerdict{{Process: analyze.Process{PID: 4711, Name: "go" + name, Command: "go mod download"}, Parent: 1, Exit: ptr(1), Verdict: died}},

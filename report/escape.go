@@ -84,3 +84,7 @@ func appendEscaped(b, raw []byte) []byte {
 	}
 	return append(b, raw[start:]...)
 }
+
+// EscapeJSON returns JSON as encoding/json writes it with the characters escaped
+// that WriteJSON escapes too.
+func EscapeJSON(raw []byte) []byte { return appendEscaped(make([]byte, 0, len(raw)+64), raw) }

@@ -13,12 +13,14 @@ import (
 
 // explained is a topic laid out for both renderers.
 type explained struct {
+	language  messages.Language
 	id, title string
 	facts     string // one line, empty for none
 	seen      string
 	sections  []section
 }
 
+// section is a part of an explanation; title is a label.
 type section struct {
 	title    string
 	numbered bool
@@ -30,57 +32,54 @@ type item struct {
 	name, text string
 }
 
-const absenceText = "It rests on something that was not seen: from a capture that dropped or missed packets no such verdict is given."
-
 // lay fills in what is known about a topic. reasons tells whether thresholds
 // are listed with their reasons.
 func (t *Topic) lay(reasons bool) explained {
-	e := explained{id: t.ID, title: t.Title}
+	l := t.language
+	e := explained{language: l, id: t.ID, title: t.Title}
 	if t.note != nil {
-		e.facts, e.seen = t.kind, t.note.Seen
-		e.sections = []section{{title: "What follows", items: []item{{text: t.note.Means}}}}
+		e.facts, e.seen = l.Label(t.kind), t.note.Seen
+		e.sections = []section{{title: "topic.follows", items: []item{{text: t.note.Means}}}}
 		e.rows(func(r *diagnose.Row) bool { return contains(r.Notes, t.ID) || contains(r.Health, t.ID) })
 		return e
 	}
 	c := t.class
 	d, info := diagnose.Descriptions[c], diagnose.Classes[c]
-	x, _ := messages.Explain(c)
+	x, _ := l.Explain(c)
 	e.seen = x.Seen
-	e.facts = "stage " + string(info.Stage)
+	e.facts = l.Label("verdict.stage", diagnose.Text("stage", l.Label("stage."+string(info.Stage))))
 	if len(d.Widest) > 0 {
-		e.facts += ", place " + places(d.Widest) + " at the widest"
-	}
-	if x.Unreported != "" {
-		e.add("Not reported", false, item{text: x.Unreported})
+		e.facts += l.Label("comma") + l.Label("verdict.widest", diagnose.Text("places", placeWords(l, d.Widest)))
 	}
 	var alikes, levels, evidence, thresholds []item
 	for _, a := range x.Alikes {
 		alikes = append(alikes, item{a.What, a.Told})
 	}
 	for _, r := range d.Reach {
-		name := string(r.Level)
+		name := l.Label("level." + string(r.Level))
 		if len(r.Place) > 0 {
-			name += ", " + places(r.Place)
+			name += l.Label("comma") + placeWords(l, r.Place)
 		}
-		levels = append(levels, item{name, messages.When(r.When)})
+		levels = append(levels, item{name, l.When(r.When)})
 	}
-	if info.Absence && !d.Unreported {
-		levels = append(levels, item{text: absenceText})
+	if info.Absence {
+		levels = append(levels, item{text: l.Label("topic.absence")})
 	}
 	for _, id := range d.Evidence {
-		evidence = append(evidence, item{id, messages.Pattern(id)})
+		evidence = append(evidence, item{id, l.Pattern(id)})
+	}
+	for _, c := range d.From {
+		evidence = append(evidence, item{text: l.Label("topic.from", diagnose.Text("class", string(c)))})
 	}
 	for _, id := range d.Thresholds {
-		thresholds = append(thresholds, thresholdItem(id, reasons))
+		thresholds = append(thresholds, thresholdItem(l, id, reasons))
 	}
-	e.add("What looks like it", false, alikes...)
-	e.add("Levels", false, levels...)
-	e.add("Evidence", false, evidence...)
-	e.add("Thresholds", false, thresholds...)
-	if !d.Unreported {
-		e.add("Next steps", true, sentences(info.NextSteps)...)
-		e.add("What would refute it", false, sentences(info.RefutedBy)...)
-	}
+	e.add("topic.alikes", false, alikes...)
+	e.add("topic.levels", false, levels...)
+	e.add("topic.evidence", false, evidence...)
+	e.add("topic.thresholds", false, thresholds...)
+	e.add("topic.next-steps", true, steps(l, info.NextSteps)...)
+	e.add("topic.refuted-by", false, sentences(l, info.RefutedBy)...)
 	e.rows(func(r *diagnose.Row) bool { return contains(r.Classes, c) })
 	return e
 }
@@ -96,53 +95,46 @@ func (e *explained) rows(belongs func(*diagnose.Row) bool) {
 	var items []item
 	for i := range diagnose.Rows {
 		if r := &diagnose.Rows[i]; belongs(r) {
-			items = append(items, item{r.ID, messages.RowName(r.ID)})
+			items = append(items, item{r.ID, e.language.RowName(r.ID)})
 		}
 	}
-	e.add("Faults that show up as it", false, items...)
+	e.add("topic.rows", false, items...)
 }
 
-func sentences(ids []string) (out []item) {
+func sentences(l messages.Language, ids []string) (out []item) {
 	for _, id := range ids {
-		out = append(out, item{text: messages.Text(id)})
+		out = append(out, item{text: l.Text(id)})
+	}
+	return out
+}
+
+// steps are next steps with the commands of all platforms.
+func steps(l messages.Language, ids []string) (out []item) {
+	for _, s := range l.Steps(ids, diagnose.AnyPlatform) {
+		out = append(out, item{text: s})
 	}
 	return out
 }
 
 // thresholdItem names a threshold with its value, and with its reason and
 // source where wanted.
-func thresholdItem(name string, reasons bool) item {
+func thresholdItem(l messages.Language, name string, reasons bool) item {
 	for i := range diagnose.Thresholds {
 		t := &diagnose.Thresholds[i]
 		if t.Value.Name != name {
 			continue
 		}
-		value, reason := messages.Threshold(t)
+		value, reason := l.Threshold(t)
 		if !reasons {
 			return item{name, value}
 		}
 		it := item{name + " = " + value, reason}
 		if t.Source != "" {
-			it.text += " (" + t.Source + ")"
+			it.text += l.Label("topic.source", diagnose.Text("source", t.Source))
 		}
 		return it
 	}
 	return item{name: name}
-}
-
-// places lists places as alternatives.
-func places(list []diagnose.Place) string {
-	var b strings.Builder
-	for i, p := range list {
-		switch {
-		case i > 0 && i == len(list)-1:
-			b.WriteString(" or ")
-		case i > 0:
-			b.WriteString(", ")
-		}
-		b.WriteString(string(p))
-	}
-	return b.String()
 }
 
 func contains[T comparable](list []T, v T) bool {
@@ -163,7 +155,7 @@ func WriteTopics(w io.Writer, topics []Topic, o terminal.Output) error {
 	}
 	for i := range topics {
 		id := topics[i].ID
-		title := terminal.Shorten(topics[i].Title, o.Columns-longest-2)
+		title := terminal.Shorten(o.Text(topics[i].Title), o.Columns-longest-2)
 		t.line(strings.TrimRight(id+strings.Repeat(" ", longest-len(id)+2)+title, " "))
 	}
 	return t.w.Flush()
@@ -178,7 +170,7 @@ func WriteExplanations(w io.Writer, topics []Topic, o terminal.Output) error {
 			t.line("")
 		}
 		e := topics[i].lay(true)
-		for line := range strings.SplitSeq(terminal.Wrap(e.id+": "+e.title, o.Columns, "", ""), "\n") {
+		for line := range strings.SplitSeq(terminal.Wrap(o.Text(e.id+e.language.Label("colon")+e.title), o.Columns, "", ""), "\n") {
 			t.line(o.Paint(terminal.Bold, line))
 		}
 		if e.facts != "" {
@@ -187,11 +179,11 @@ func WriteExplanations(w io.Writer, topics []Topic, o terminal.Output) error {
 		t.line("")
 		t.wrapped("", e.seen)
 		for _, s := range e.sections {
-			t.heading(s.title)
+			t.heading(e.language.Label(s.title))
 			for n, it := range s.items {
 				line := it.text
 				if it.name != "" {
-					line = it.name + ": " + it.text
+					line = it.name + e.language.Label("colon") + it.text
 				}
 				if s.numbered {
 					t.wrapped(fmt.Sprintf("%3d. ", n+1), line)

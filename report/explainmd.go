@@ -3,8 +3,11 @@ package report
 import (
 	"bufio"
 	"io"
+	"math"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/internal/terminal"
@@ -14,11 +17,14 @@ import (
 // markdownColumns is how wide paragraphs of a Markdown document are.
 const markdownColumns = 120
 
-type markdownWriter struct{ w *bufio.Writer }
+type markdownWriter struct {
+	w *bufio.Writer
+	l messages.Language
+}
 
 // WriteTopicsMarkdown explains topics in Markdown.
 func WriteTopicsMarkdown(w io.Writer, topics []Topic) error {
-	m := markdownWriter{bufio.NewWriter(w)}
+	m := markdownWriter{w: bufio.NewWriter(w)}
 	for i := range topics {
 		if i > 0 {
 			m.line("")
@@ -29,20 +35,19 @@ func WriteTopicsMarkdown(w io.Writer, topics []Topic) error {
 }
 
 // WriteVerdictsMarkdown writes the reference of all verdicts, docs/verdicts.md.
-func WriteVerdictsMarkdown(w io.Writer) error {
-	m := markdownWriter{bufio.NewWriter(w)}
-	topics := Topics()
+func WriteVerdictsMarkdown(w io.Writer, l messages.Language) error {
+	m := markdownWriter{bufio.NewWriter(w), l}
+	topics := Topics(l)
 	m.intro()
-	m.line("| class | in short | stage | widest place | faults |")
-	m.line("|---|---|---|---|---|")
+	m.header("class", "short", "stage", "widest", "faults")
 	for i := range topics {
 		t := &topics[i]
 		if t.class == "" {
 			continue
 		}
 		d := diagnose.Descriptions[t.class]
-		m.line("| [`" + t.ID + "`](#" + anchor(t.ID) + ") | " + t.Title + " | " + string(diagnose.Classes[t.class].Stage) + " | " +
-			orDash(places(d.Widest)) + " | " + orDash(strings.Join(diagnose.RowsOf(t.class), ", ")) + " |")
+		m.line("| [`" + t.ID + "`](#" + anchor(t.ID) + ") | " + t.Title + " | " + l.Label("stage."+string(diagnose.Classes[t.class].Stage)) + " | " +
+			orDash(placeWords(l, d.Widest)) + " | " + orDash(strings.Join(diagnose.RowsOf(t.class), l.Label("list"))) + " |")
 	}
 	group := ""
 	for i := range topics {
@@ -50,7 +55,7 @@ func WriteVerdictsMarkdown(w io.Writer) error {
 		if g := groupOf(t); g != group {
 			group = g
 			m.line("")
-			m.line("## " + g)
+			m.line("## " + l.Label(g))
 		}
 		m.line("")
 		m.topic(t, "###", false)
@@ -62,8 +67,9 @@ func WriteVerdictsMarkdown(w io.Writer) error {
 }
 
 // headings are those of what is no class, by kind.
-var headings = map[string]string{kindNote: "Notes on a verdict", kindHealth: "Capture health"}
+var headings = map[string]string{kindNote: "topic.group-notes", kindHealth: "topic.group-health"}
 
+// groupOf returns the label of the heading that a topic stands under.
 func groupOf(t *Topic) string {
 	switch {
 	case t.note != nil:
@@ -72,67 +78,71 @@ func groupOf(t *Topic) string {
 	group, _, dotted := strings.Cut(t.ID, ".")
 	switch {
 	case !dotted || group == "capture" || group == "link":
-		return "The capture as a whole"
-	case group == "dns":
-		return "Name resolution"
-	case group == "connect":
-		return "TCP connection"
-	case group == "proxy":
-		return "CONNECT proxy"
-	case group == "tls":
-		return "TLS handshake"
-	case group == "http":
-		return "Request and answer"
-	case group == "transfer":
-		return "Transfer"
+		return "topic.group-capture"
 	}
-	return "The client's own doing"
+	return "topic.group-" + group
 }
 
 func (m markdownWriter) intro() {
-	m.line("# Verdicts")
+	say := func(id string) {
+		m.paragraph(m.l.Label(id))
+		m.line("")
+	}
+	m.line("# " + m.l.Label("document.title"))
 	m.line("")
 	m.line("<!-- Written by: goproxytrace explain --markdown. go test ./report -update rewrites it. -->")
 	m.line("")
-	m.paragraph("Every verdict that goproxytrace gives, what it rests on, and what it cannot say. `goproxytrace explain CLASS` prints the same for one class. " +
-		"The lists of evidence and thresholds are compared with the rules' source by a test.")
+	say("document.what")
+	say("document.verdict")
+	for _, p := range []diagnose.Place{diagnose.Host, diagnose.Client, diagnose.Network, diagnose.Remote} {
+		m.item("- ", m.name("place."+string(p))+m.l.Label("colon")+m.l.Label("document.place."+string(p)))
+	}
 	m.line("")
-	m.paragraph("A verdict has a class, a stage (how far the request came), a place and a level. The place is the smallest set that the evidence allows:")
+	say("document.level")
+	for _, v := range []diagnose.Level{diagnose.Proven, diagnose.Suggested, diagnose.Consistent, diagnose.None} {
+		m.item("- ", m.name("level."+string(v))+m.l.Label("colon")+m.l.Label("document.level."+string(v)))
+	}
 	m.line("")
-	m.item("- ", "`host`: this machine (firewall, security product, routing)")
-	m.item("- ", "`client`: the go command, its child, or the user")
-	m.item("- ", "`network`: anything between, the local link included")
-	m.item("- ", "`remote`: what answers at the far address (module proxy, resolver, CONNECT proxy)")
-	m.line("")
-	m.paragraph("Two places mean that the capture cannot tell them apart. The level is how much the evidence carries:")
-	m.line("")
-	m.item("- ", "`proven`: what crossed or did not cross the capture point, arithmetic on it, or text read in clear")
-	m.item("- ", "`strongly-suggested`: independent signs, with the look-alikes ruled out by something seen")
-	m.item("- ", "`consistent`: one sign, or a look-alike remains")
-	m.item("- ", "`none`: no statement")
-	m.line("")
-	m.paragraph("The level belongs to the class and the places together: proven in `network, remote` means that it is proven to have happened and to be one of the two. " +
-		"TCP and IP headers are not authenticated: \"the server reset it\" is always \"a packet with the server's address reset it\", unless the evidence says more.")
-	m.line("")
-	m.paragraph("In the sentences of evidence, names in angle brackets stand for values, and what is in square brackets is left out where it is not known.")
-	m.line("")
-	m.line("## Classes")
+	say("document.together")
+	say("document.patterns")
+	m.line("## " + m.l.Label("document.classes"))
 	m.line("")
 }
 
+// name writes an identifier, and its word where the language has another.
+func (m markdownWriter) name(label string) string {
+	_, id, _ := strings.Cut(label, ".")
+	if word := m.l.Label(label); word != id {
+		return m.l.Label("document.word", diagnose.Text("id", "`"+id+"`"), diagnose.Text("word", word))
+	}
+	return "`" + id + "`"
+}
+
+// header writes the head of a table whose columns are labels.
+func (m markdownWriter) header(columns ...string) {
+	head, rule := "|", "|"
+	for _, c := range columns {
+		head += " " + m.l.Label("document.column."+c) + " |"
+		rule += "---|"
+	}
+	m.line(head)
+	m.line(rule)
+}
+
 func (m markdownWriter) topic(t *Topic, level string, reasons bool) {
+	m.l = t.language
 	e := t.lay(reasons)
 	m.line(level + " " + e.id)
 	m.line("")
-	m.paragraph("**" + escapeMarkdown(upper(e.title)) + "**; " + escapeMarkdown(e.facts) + ".")
+	m.paragraph("**" + escapeMarkdown(upper(e.title)) + "**" + m.l.Label("semicolon") + escapeMarkdown(e.facts) + m.l.Label("stop"))
 	m.line("")
 	m.paragraph(escapeMarkdown(e.seen))
 	for _, s := range e.sections {
 		m.line("")
-		m.line("**" + s.title + "**")
+		m.line("**" + m.l.Label(s.title) + "**")
 		m.line("")
-		if s.title == "Thresholds" && !reasons {
-			m.paragraph(thresholdLine(s.items))
+		if s.title == "topic.thresholds" && !reasons {
+			m.paragraph(m.thresholdLine(s.items))
 			continue
 		}
 		for n, it := range s.items {
@@ -143,7 +153,7 @@ func (m markdownWriter) topic(t *Topic, level string, reasons bool) {
 				} else {
 					name = "*" + escapeMarkdown(name) + "*"
 				}
-				text = name + ": " + text
+				text = name + m.l.Label("colon") + text
 			}
 			if s.numbered {
 				m.item(strconv.Itoa(n+1)+". ", text)
@@ -154,12 +164,12 @@ func (m markdownWriter) topic(t *Topic, level string, reasons bool) {
 	}
 }
 
-func thresholdLine(items []item) string {
+func (m markdownWriter) thresholdLine(items []item) string {
 	var s []string
 	for _, it := range items {
 		s = append(s, "`"+it.name+"` "+it.text)
 	}
-	return strings.Join(s, ", ") + " ([reasons](#thresholds))"
+	return strings.Join(s, m.l.Label("comma")) + " ([" + m.l.Label("topic.reasons") + "](#" + anchor(m.l.Label("document.thresholds")) + "))"
 }
 
 // configured lists what can join a verdict of any class.
@@ -169,28 +179,26 @@ func (m markdownWriter) configured() {
 		return
 	}
 	m.line("")
-	m.line("## The go command's view")
+	m.line("## " + m.l.Label("document.beside"))
 	m.line("")
-	m.paragraph("Where GOPROXY or the go command's own output is known, these observations join a verdict of any class. They move neither class nor place, " +
-		"except that `http.error` and an interrupted command (`client.aborted`) can be told from words alone, and that a death with which the command ended counts although another host delivered later.")
+	m.paragraph(m.l.Label("document.beside.what"))
 	m.line("")
 	for _, id := range ids {
-		m.item("- ", "`"+id+"`: "+escapeMarkdown(messages.Pattern(id)))
+		m.item("- ", "`"+id+"`"+m.l.Label("colon")+escapeMarkdown(m.l.Pattern(id)))
 	}
 }
 
 func (m markdownWriter) thresholds() {
 	m.line("")
-	m.line("## Thresholds")
+	m.line("## " + m.l.Label("document.thresholds"))
 	m.line("")
-	m.line("| name | value | reason | source |")
-	m.line("|---|---|---|---|")
+	m.header("name", "value", "reason", "source")
 	for i := range diagnose.Thresholds {
 		t := &diagnose.Thresholds[i]
-		value, reason := messages.Threshold(t)
+		value, reason := m.l.Threshold(t)
 		source := t.Source
 		if source == "" {
-			source = "chosen for this program"
+			source = m.l.Label("document.chosen")
 		}
 		m.line("| `" + t.Value.Name + "` | " + value + " | " + escapeMarkdown(reason) + " | " + source + " |")
 	}
@@ -198,10 +206,9 @@ func (m markdownWriter) thresholds() {
 
 func (m markdownWriter) rows() {
 	m.line("")
-	m.line("## Faults, and what they show up as")
+	m.line("## " + m.l.Label("document.rows"))
 	m.line("")
-	m.line("| fault | name | class | told apart by |")
-	m.line("|---|---|---|---|")
+	m.header("fault", "name", "class", "told-apart")
 	for i := range diagnose.Rows {
 		r := &diagnose.Rows[i]
 		var as []string
@@ -209,19 +216,19 @@ func (m markdownWriter) rows() {
 			as = append(as, link(string(c)))
 		}
 		for _, n := range r.Notes {
-			as = append(as, "note "+link(n))
+			as = append(as, m.l.Label("document.row.note", diagnose.Text("note", link(n))))
 		}
 		for _, id := range r.Health {
 			as = append(as, link(id))
 		}
 		if r.AnyDeath {
-			as = append(as, "the class of that host's death; the summary names the host")
+			as = append(as, m.l.Label("document.row.any-death"))
 		}
 		var by []string
 		for _, id := range r.Evidence {
 			by = append(by, "`"+id+"`")
 		}
-		m.line("| " + r.ID + " | " + messages.RowName(r.ID) + " | " + strings.Join(as, ", ") + " | " + strings.Join(by, ", ") + " |")
+		m.line("| " + r.ID + " | " + m.l.RowName(r.ID) + " | " + strings.Join(as, m.l.Label("list")) + " | " + strings.Join(by, m.l.Label("list")) + " |")
 	}
 }
 
@@ -230,23 +237,44 @@ func (m markdownWriter) line(s string) {
 	m.w.WriteByte('\n')
 }
 
-func (m markdownWriter) paragraph(s string) { m.line(terminal.Wrap(s, markdownColumns, "", "")) }
+func (m markdownWriter) paragraph(s string) { m.item("", s) }
 
 func (m markdownWriter) item(first, s string) {
-	m.line(terminal.Wrap(s, markdownColumns, first, strings.Repeat(" ", len(first))))
+	columns := markdownColumns
+	if m.l == messages.Chinese {
+		columns = math.MaxInt // Markdown makes a space of each line's end
+	}
+	m.line(terminal.Wrap(s, columns, first, strings.Repeat(" ", len(first))))
 }
 
 func link(id string) string { return "[`" + id + "`](#" + anchor(id) + ")" }
 
 // anchor is the fragment that renderers of Markdown give to a heading: lower
-// case, without dots.
-func anchor(id string) string { return strings.ToLower(strings.ReplaceAll(id, ".", "")) }
+// case, without dots, spaces as hyphens.
+func anchor(id string) string { return strings.ToLower(anchors.Replace(id)) }
+
+var anchors = strings.NewReplacer(".", "", " ", "-")
 
 var markdownEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "[", `\[`, "]", `\]`, "<", `\<`, "|", `\|`)
 
-func escapeMarkdown(s string) string { return markdownEscapes.Replace(s) }
+// escapeMarkdown escapes text for Markdown; what stands between backquotes is
+// code and stays as it is.
+func escapeMarkdown(s string) string {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 {
+		return markdownEscapes.Replace(s)
+	}
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = markdownEscapes.Replace(parts[i])
+	}
+	return strings.Join(parts, "`")
+}
 
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+// upper begins with a capital letter, where there are such.
+func upper(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
 
 func orDash(s string) string {
 	if s == "" {

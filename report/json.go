@@ -15,7 +15,13 @@ import (
 // WriteJSON writes the document as one JSON object and a newline. Members and
 // connections stand on lines of their own unless oneLine asks for a line of
 // NDJSON. Memory does not grow with the number of connections.
+//
+// JSON is the same in every language: a document that is not in English is an
+// error.
 func WriteJSON(w io.Writer, d *Document, oneLine bool) error {
+	if err := forPrograms(d); err != nil {
+		return fmt.Errorf("json: %w", err)
+	}
 	j := &jsonWriter{w: bufio.NewWriterSize(w, 64<<10), newline: "\n"}
 	if oneLine {
 		j.newline = ""
@@ -25,6 +31,14 @@ func WriteJSON(w io.Writer, d *Document, oneLine bool) error {
 		j.err = j.w.Flush()
 	}
 	return j.err
+}
+
+// forPrograms refuses a document whose words programs do not know.
+func forPrograms(d *Document) error {
+	if d.Language != messages.English {
+		return fmt.Errorf("a document in the language %s is not for programs to read", d.Language)
+	}
+	return nil
 }
 
 // jsonWriter writes parts of a document until the first error.
@@ -40,8 +54,20 @@ func (j *jsonWriter) document(d *Document) {
 	j.b = appendString(j.b, d.Schema)
 	j.b = append(j.b, `,"tool":{"version":`...)
 	j.b = append(appendString(j.b, d.Version), '}')
+	if d.Pseudonyms {
+		j.key("redacted")
+		j.value(true)
+	}
 	j.key("capture")
 	j.value(d.Capture)
+	if d.Platform != "" {
+		j.key("platform")
+		j.value(d.Platform)
+	}
+	if d.GoVersion != "" {
+		j.key("go_version")
+		j.value(d.GoVersion)
+	}
 	if len(d.Targets) > 0 {
 		j.key("targets")
 		j.value(d.Targets)
@@ -56,16 +82,29 @@ func (j *jsonWriter) document(d *Document) {
 	writeList(j, d.Processes, (*jsonWriter).process)
 	j.key("connections")
 	j.connections(d)
+	if d.ConnectionsOmitted > 0 {
+		j.key("connections_omitted")
+		j.value(struct {
+			Connections int `json:"connections"`
+			Deaths      int `json:"deaths"`
+		}{d.ConnectionsOmitted, d.DeathsOmitted})
+	}
 	if len(d.Unanswered) > 0 {
 		j.key("unanswered")
 		j.value(d.Unanswered)
 	}
-	// Connect attempts without a packet come from host evidence, which
-	// capture files of today's formats do not hold.
 	j.key("attempts")
-	j.b = append(j.b, "[]"...)
+	writeList(j, d.Attempts, (*jsonWriter).attempt)
+	if d.AttemptsOmitted > 0 {
+		j.key("attempts_omitted")
+		j.value(d.AttemptsOmitted)
+	}
 	j.key("events")
 	writeList(j, d.Events, func(j *jsonWriter, e *Event) { j.value(e) })
+	if d.EventsOmitted > 0 {
+		j.key("events_omitted")
+		j.value(d.EventsOmitted)
+	}
 	if len(d.GoOutput) > 0 {
 		j.key("go_output")
 		writeList(j, d.GoOutput, func(j *jsonWriter, s *GoStatement) { j.value(s) })
@@ -148,10 +187,18 @@ func (j *jsonWriter) connections(d *Document) {
 func (j *jsonWriter) process(p *Process) {
 	j.withVerdict(struct {
 		analyze.Process
-		Parent  uint32   `json:"parent,omitempty"`
-		Exit    *int     `json:"exit"`
+		Parent     uint32   `json:"parent,omitempty"`
+		ParentName string   `json:"parent_name,omitempty"`
+		Exit       *int     `json:"exit"`
+		Verdict    struct{} `json:"verdict"`
+	}{Process: p.Process, Parent: p.Parent, ParentName: p.ParentName, Exit: p.Exit}, &p.Verdict)
+}
+
+func (j *jsonWriter) attempt(a *Attempt) {
+	j.withVerdict(struct {
+		*Attempt
 		Verdict struct{} `json:"verdict"`
-	}{Process: p.Process, Parent: p.Parent, Exit: p.Exit}, &p.Verdict)
+	}{Attempt: a}, &a.Verdict)
 }
 
 func (j *jsonWriter) lookup(l *Lookup) {
@@ -196,19 +243,19 @@ func appendVerdict(b []byte, v *Verdict) []byte {
 
 // appendDiagnosed is appendVerdict for a verdict not yet put into words. It
 // makes no Verdict on the way: there is one for every connection.
-func appendDiagnosed(b []byte, v *diagnose.Verdict) []byte {
-	b = appendHead(b, v.Class, v.Stage, v.Place, v.Level, messages.Summary(v), v.Notes)
+func appendDiagnosed(b []byte, v *diagnose.Verdict, w wording) []byte {
+	b = appendHead(b, v.Class, v.Stage, v.Place, v.Level, w.language.Summary(v), v.Notes)
 	b = append(b, `,"evidence":[`...)
 	for i := range v.Evidence {
 		e := &v.Evidence[i]
-		b = appendEvidence(b, i, e.ID, messages.Evidence(e), e.Frames)
+		b = appendEvidence(b, i, e.ID, w.language.Evidence(e), e.Frames)
 	}
 	b = append(b, `],"refuted_by":`...)
-	b = appendTexts(b, v.RefutedBy)
+	b = appendTexts(b, v.RefutedBy, w)
 	b = append(b, `,"next_steps":`...)
-	b = appendTexts(b, v.NextSteps)
+	b = appendSteps(b, v, w)
 	b = append(b, `,"not_assessed":`...)
-	return append(appendTexts(b, v.NotAssessed), '}')
+	return append(appendTexts(b, v.NotAssessed, w), '}')
 }
 
 func appendHead[C, S, P, L ~string](b []byte, class C, stage S, place []P, level L, summary string, notes []string) []byte {
@@ -257,13 +304,31 @@ func appendStrings[S ~string](b []byte, list []S) []byte {
 	return append(b, ']')
 }
 
-func appendTexts(b []byte, ids []string) []byte {
+func appendTexts(b []byte, ids []string, w wording) []byte {
 	b = append(b, '[')
 	for i, id := range ids {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, messages.Text(id))
+		b = appendString(b, w.language.Text(id))
+	}
+	return append(b, ']')
+}
+
+// appendSteps appends next steps without those that the platform lacks.
+func appendSteps(b []byte, v *diagnose.Verdict, w wording) []byte {
+	b = append(b, '[')
+	first := true
+	for _, id := range v.NextSteps {
+		s := w.language.Step(id, w.platform, v.Values...)
+		if s == "" {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = appendString(b, s)
 	}
 	return append(b, ']')
 }

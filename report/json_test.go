@@ -10,6 +10,7 @@ import (
 	"goproxytrace/analyze"
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/internal/terminal"
+	"goproxytrace/report/messages"
 )
 
 // contract is the document that consumers may rely on: names and kinds.
@@ -250,4 +251,17 @@ func BenchmarkWriteJSON(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/connection")
+}
+
+// What programs read is in English, whatever people read.
+func TestProgramsGetEnglish(t *testing.T) {
+	r := fakeResult(1, "goproxy.cn")
+	defer r.Connections.Close()
+	d := Build(r, Options{Language: messages.Chinese})
+	if err := WriteJSON(io.Discard, d, false); err == nil {
+		t.Error("JSON of a Chinese document was written")
+	}
+	if err := NewCSV(io.Discard).Write(d); err == nil {
+		t.Error("CSV of a Chinese document was written")
+	}
 }

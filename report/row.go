@@ -14,12 +14,17 @@ import (
 // thousands that live encoded in a file, so that a Row decodes no more than
 // its reader asks for.
 type Row struct {
+	// ready is the connection of a Document without a store; held and what
+	// follows belong to one with a store.
+	ready  *Connection
 	held   analyze.Held
 	raw    []byte
 	buf    bytes.Buffer
 	member rawMembers
 	class  []byte
 	judged diagnose.Verdict
+	wording
+	redact *redactor // nil for none
 	// words holds verdicts in words by their encoding: most connections of
 	// a capture share one of a few, which need not be decoded again.
 	words map[string][]byte
@@ -46,6 +51,13 @@ type rawMembers struct {
 }
 
 func (r *Row) set(h analyze.Held) error {
+	if r.redact != nil {
+		c, err := h.Decode()
+		if err != nil {
+			return err
+		}
+		h = analyze.Held{Connection: r.redact.connection(c)}
+	}
 	r.held, r.raw = h, h.JSON
 	if c := h.Connection; c != nil {
 		return nil
@@ -58,9 +70,13 @@ func (r *Row) encode() error {
 	if r.raw != nil {
 		return nil
 	}
+	c := r.held.Connection
+	if r.ready != nil {
+		c = r.ready.Connection
+	}
 	r.buf.Reset()
-	if err := json.NewEncoder(&r.buf).Encode(r.held.Connection); err != nil {
-		return fmt.Errorf("encoding connection %d: %w", r.held.Connection.ID, err)
+	if err := json.NewEncoder(&r.buf).Encode(c); err != nil {
+		return fmt.Errorf("encoding connection %d: %w", c.ID, err)
 	}
 	r.raw = bytes.TrimSuffix(r.buf.Bytes(), []byte("\n"))
 	return r.scan()
@@ -108,6 +124,9 @@ func (r *Row) scan() error {
 
 // Died reports whether the connection's verdict is a death.
 func (r *Row) Died() bool {
+	if r.ready != nil {
+		return r.ready.Verdict.Died
+	}
 	if c := r.held.Connection; c != nil {
 		return c.Verdict.Died()
 	}
@@ -117,6 +136,9 @@ func (r *Row) Died() bool {
 
 // Target reports whether the server is one of Document.Targets.
 func (r *Row) Target() bool {
+	if r.ready != nil {
+		return r.ready.Target
+	}
 	if c := r.held.Connection; c != nil {
 		return c.Target
 	}
@@ -125,6 +147,9 @@ func (r *Row) Target() bool {
 
 // isSubject reports whether the connection has the ID.
 func (r *Row) isSubject(id int64) bool {
+	if r.ready != nil {
+		return r.ready.ID == id
+	}
 	if c := r.held.Connection; c != nil {
 		return c.ID == id
 	}
@@ -133,15 +158,18 @@ func (r *Row) isSubject(id int64) bool {
 
 // Connection returns the whole connection, which stays valid.
 func (r *Row) Connection() (*Connection, error) {
+	if r.ready != nil {
+		return r.ready, nil
+	}
 	c, err := r.held.Decode()
 	if err != nil {
 		return nil, err
 	}
-	return &Connection{c, buildVerdict(&c.Verdict)}, nil
+	return &Connection{c, r.wording.verdict(&c.Verdict)}, nil
 }
 
-// verdict returns the connection's verdict as diagnosed.
-func (r *Row) verdict() (*diagnose.Verdict, error) {
+// diagnosed returns the connection's verdict as diagnosed.
+func (r *Row) diagnosed() (*diagnose.Verdict, error) {
 	if c := r.held.Connection; c != nil {
 		return &c.Verdict, nil
 	}
@@ -168,16 +196,19 @@ func (r *Row) appendJSON(b []byte) ([]byte, error) {
 
 // appendVerdict appends the verdict in words.
 func (r *Row) appendVerdict(b []byte) ([]byte, error) {
+	if r.ready != nil {
+		return appendVerdict(b, &r.ready.Verdict), nil
+	}
 	raw := r.raw[r.member.verdictStart:r.member.verdictEnd]
 	if known, ok := r.words[string(raw)]; ok {
 		return append(b, known...), nil
 	}
-	v, err := r.verdict()
+	v, err := r.diagnosed()
 	if err != nil {
 		return b, err
 	}
 	start := len(b)
-	b = appendDiagnosed(b, v)
+	b = appendDiagnosed(b, v, r.wording)
 	if len(raw) <= maxWordsBytes && len(r.words) < maxWords {
 		if r.words == nil {
 			r.words = make(map[string][]byte)

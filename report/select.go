@@ -3,6 +3,9 @@ package report
 import (
 	"cmp"
 	"slices"
+
+	"goproxytrace/analyze/diagnose"
+	"goproxytrace/report/messages"
 )
 
 // tableRows is how many connections the terminal report shows.
@@ -13,6 +16,15 @@ type shown struct {
 	rows []*Connection
 	// omitted and omittedDeaths count the others.
 	omitted, omittedDeaths int
+}
+
+// omission says what is not shown.
+func (s *shown) omission(l messages.Language) string {
+	died := ""
+	if s.omittedDeaths > 0 {
+		died = messages.Grouped(uint64(s.omittedDeaths))
+	}
+	return l.Label("connections.omitted", diagnose.Text("more", messages.Grouped(uint64(s.omitted))), diagnose.Text("died", died))
 }
 
 // rank orders connections: the verdict's own first, then those to GOPROXY and
@@ -73,7 +85,7 @@ func choose(d *Document, limit int) (shown, error) {
 		best = slices.Insert(best, at, ranked{r, died, c})
 		best = best[:min(len(best), limit)]
 	}
-	out.omitted, out.omittedDeaths = n-len(best), deaths
+	out.omitted, out.omittedDeaths = n-len(best)+d.ConnectionsOmitted, deaths+d.DeathsOmitted
 	for _, b := range best {
 		out.rows = append(out.rows, b.conn)
 		if b.died {

@@ -11,10 +11,12 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 
 	"goproxytrace/internal/terminal"
+	"goproxytrace/report/messages"
 )
 
 // tableColumn is one column of the connection table.
 type tableColumn struct {
+	// title is a label.
 	title string
 	// drop says which column goes first where the width does not suffice:
 	// the highest; zero never goes.
@@ -27,18 +29,20 @@ type tableColumn struct {
 }
 
 var tableColumns = []tableColumn{
-	{title: "frame", drop: 3, right: true, text: func(c *Connection) string { return strconv.FormatInt(c.FirstFrame, 10) }},
-	{title: "server", least: 12, text: serverText},
-	{title: "address", drop: 5, least: 15, text: addressText},
-	{title: "process", drop: 7, least: 8, text: processText},
-	{title: "connect", drop: 8, right: true, text: func(c *Connection) string { return millis(c.Stages.Connect) }},
-	{title: "tls", drop: 9, right: true, text: func(c *Connection) string { return millis(c.Stages.TLS) }},
-	{title: "first byte", drop: 11, right: true, text: func(c *Connection) string { return millis(c.Stages.FirstByte) }},
-	{title: "lasted", drop: 4, right: true, text: func(c *Connection) string { return millis(&c.Duration) }},
-	{title: "sent", drop: 6, right: true, text: func(c *Connection) string { return bytesText(c.Bytes.FromClient) }},
-	{title: "received", drop: 2, right: true, text: func(c *Connection) string { return bytesText(c.Bytes.FromServer) }},
-	{title: "resent", drop: 10, right: true, text: func(c *Connection) string { return strconv.FormatUint(uint64(c.TCP.Retransmissions), 10) }},
-	{title: "verdict", least: 14, text: func(c *Connection) string { return c.Verdict.Class }},
+	{title: "column.frame", drop: 3, right: true, text: func(c *Connection) string { return strconv.FormatInt(c.FirstFrame, 10) }},
+	{title: "column.server", least: 12, text: serverText},
+	{title: "column.address", drop: 5, least: 15, text: addressText},
+	{title: "column.process", drop: 7, least: 8, text: processText},
+	{title: "column.connect", drop: 8, right: true, text: func(c *Connection) string { return millis(c.Stages.Connect) }},
+	{title: "column.tls", drop: 9, right: true, text: func(c *Connection) string { return millis(c.Stages.TLS) }},
+	{title: "column.first-byte", drop: 11, right: true, text: func(c *Connection) string { return millis(c.Stages.FirstByte) }},
+	{title: "column.lasted", drop: 4, right: true, text: func(c *Connection) string { return millis(&c.Duration) }},
+	{title: "column.sent", drop: 6, right: true, text: func(c *Connection) string { return bytesText(c.Bytes.FromClient) }},
+	{title: "column.received", drop: 2, right: true, text: func(c *Connection) string { return bytesText(c.Bytes.FromServer) }},
+	{title: "column.resent", drop: 10, right: true, text: func(c *Connection) string {
+		return strconv.FormatUint(uint64(c.TCP.Retransmissions-c.TCP.CopiedRetransmissions), 10)
+	}},
+	{title: "column.verdict", least: 14, text: func(c *Connection) string { return c.Verdict.Class }},
 }
 
 func serverText(c *Connection) string {
@@ -72,15 +76,15 @@ const tableGap = 2
 
 // writeTable prints connections in at most o.Columns cells where the columns
 // that never go allow it.
-func writeTable(w io.Writer, rows []*Connection, o terminal.Output) error {
-	cells, widths, columns := layout(rows, o)
+func writeTable(w io.Writer, rows []*Connection, l messages.Language, o terminal.Output) error {
+	cells, widths, columns := layout(rows, l, o)
 	gap := tw.Padding{Right: strings.Repeat(" ", tableGap), Overwrite: true}
 	pad := make([]tw.Padding, len(columns))
 	align := make([]tw.Align, len(columns))
 	perColumn := tw.NewMapper[int, int]()
 	header := make([]string, len(columns))
 	for i, c := range columns {
-		pad[i], align[i], header[i] = gap, tw.AlignLeft, o.Paint(terminal.Dim, c.title)
+		pad[i], align[i], header[i] = gap, tw.AlignLeft, o.Paint(terminal.Dim, o.Text(l.Label(c.title)))
 		if c.right {
 			align[i] = tw.AlignRight
 		}
@@ -120,12 +124,12 @@ func writeTable(w io.Writer, rows []*Connection, o terminal.Output) error {
 }
 
 // layout chooses columns and widths, and cleans and shortens the cells.
-func layout(rows []*Connection, o terminal.Output) (cells [][]string, widths []int, columns []tableColumn) {
+func layout(rows []*Connection, l messages.Language, o terminal.Output) (cells [][]string, widths []int, columns []tableColumn) {
 	all := make([][]string, len(tableColumns))
 	for _, c := range tableColumns {
 		used := false
 		column := make([]string, len(rows))
-		width := len(c.title)
+		width := terminal.Width(o.Text(l.Label(c.title)))
 		for k, r := range rows {
 			s := o.Text(c.text(r))
 			used = used || s != "" && s != "-"

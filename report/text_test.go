@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"goproxytrace/analyze"
 	"goproxytrace/analyze/diagnose"
 	"goproxytrace/internal/terminal"
+	"goproxytrace/report/messages"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -113,6 +113,11 @@ func TestText(t *testing.T) {
 			Verdict: Verdict{Class: "no-traffic", Stage: "capture", Level: "none", Summary: "Nothing of a module download is in this capture."}}
 		golden(t, "nothing", render(t, &d, wide))
 	})
+	t.Run("Chinese", func(t *testing.T) {
+		d := deathDocument(t, "包裹.example", 45)
+		d.Language = messages.Chinese
+		golden(t, "chinese", render(t, d, terminal.Output{Columns: 80}))
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		d := Document{Subject: -1, Interrupted: true, Capture: Capture{File: "-"}, Verdict: Verdict{Class: "ok", Stage: "done", Summary: "Fine so far."},
 			Unanswered: []analyze.Unanswered{{Server: "198.51.100.1:443", Connections: 990_000, FirstFrame: 10_001, LastFrame: 1_000_000}}}
@@ -126,9 +131,9 @@ func TestTableFits(t *testing.T) {
 	for _, server := range []string{"goproxy.cn", strings.Repeat("label.", 30) + "example", strings.Repeat("包裹", 40), hostile} {
 		for columns := terminal.MinColumns; columns <= 200; columns += 7 {
 			rows := []*Connection{{fakeConnection(1, server, diagnose.TLSClientHelloNotSent), Verdict{Class: "tls.client-hello-not-sent", Died: true}}}
-			for _, color := range []bool{false, true} {
+			for i, color := range []bool{false, true, false, true} {
 				var b bytes.Buffer
-				if err := writeTable(&b, rows, terminal.Output{Columns: columns, Color: color}); err != nil {
+				if err := writeTable(&b, rows, messages.Languages[i/2], terminal.Output{Columns: columns, Color: color}); err != nil {
 					t.Fatal(err)
 				}
 				lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
@@ -193,8 +198,8 @@ func TestUnits(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{millis(nil), "-"}, {millis(ptr(0.04)), "0.04 ms"}, {millis(ptr(9.99)), "10.0 ms"}, {millis(ptr(35_000.0)), "35.0 s"},
 		{millis(ptr(3_600_000.0)), "1h0m0s"}, {bytesText(0), "0 B"}, {bytesText(9999), "9999 B"}, {bytesText(1_234_567), "1.2 MB"},
-		{bytesText(700_000_000), "700.0 MB"}, {count(1, "packet", "packets"), "1 packet"}, {count(1234567, "packet", "packets"), "1,234,567 packets"},
-		{fmt.Sprint(grouped(999)), "999"},
+		{bytesText(700_000_000), "700.0 MB"}, {messages.English.Count("count.packets", 1), "1 packet"}, {messages.English.Count("count.packets", 1234567), "1,234,567 packets"},
+		{messages.Grouped(999), "999"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)

@@ -18,29 +18,30 @@ type Topic struct {
 	// Title is a few words.
 	Title string
 
-	class diagnose.Class // empty for a note or fact
-	note  *messages.Note // nil for a class
-	kind  string         // what note is
+	language messages.Language
+	class    diagnose.Class // empty for a note or fact
+	note     *messages.Note // nil for a class
+	kind     string         // what note is: kindNote or kindHealth
 }
 
-// The kinds of topics that are no class.
+// The kinds of topics that are no class, as labels.
 const (
-	kindNote   = "note on a verdict"
-	kindHealth = "capture health"
+	kindNote   = "topic.note"
+	kindHealth = "topic.health"
 )
 
 // Topics returns everything that can be explained: classes in the order of a
 // request's way, then notes, then facts about the capture's health.
-func Topics() []Topic {
+func Topics(l messages.Language) []Topic {
 	var out []Topic
 	for _, c := range diagnose.ClassOrder {
-		out = append(out, Topic{ID: string(c), Title: messages.ClassTitle(c), class: c})
+		out = append(out, Topic{ID: string(c), Title: l.ClassTitle(c), language: l, class: c})
 	}
-	for _, n := range messages.Notes() {
-		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: kindNote, note: &n})
+	for _, n := range l.Notes() {
+		out = append(out, Topic{ID: n.ID, Title: n.Title, language: l, kind: kindNote, note: &n})
 	}
-	for _, n := range messages.HealthFacts() {
-		out = append(out, Topic{ID: n.ID, Title: n.Title, kind: kindHealth, note: &n})
+	for _, n := range l.HealthFacts() {
+		out = append(out, Topic{ID: n.ID, Title: n.Title, language: l, kind: kindHealth, note: &n})
 	}
 	return out
 }
@@ -48,8 +49,8 @@ func Topics() []Topic {
 // FindTopics returns the topics of a name: one that is equal to it, or all
 // that begin with a prefix that ends in a dot ("tls.", or "tls.*"). The error
 // of an unknown name is an *UnknownTopicError.
-func FindTopics(name string) ([]Topic, error) {
-	all := Topics()
+func FindTopics(name string, l messages.Language) ([]Topic, error) {
+	all := Topics(l)
 	prefix := strings.TrimSuffix(name, "*")
 	var out []Topic
 	for _, t := range all {

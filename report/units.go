@@ -37,20 +37,3 @@ func bytesText(n uint64) string {
 	}
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
-
-// count writes "1 packet", "12,345 packets".
-func count[T int | int64 | uint64](n T, singular, plural string) string {
-	word := plural
-	if n == 1 {
-		word = singular
-	}
-	return grouped(uint64(max(n, 0))) + " " + word
-}
-
-func grouped(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

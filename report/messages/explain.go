@@ -3,6 +3,8 @@ package messages
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"goproxytrace/analyze/diagnose"
 )
@@ -14,9 +16,6 @@ type Explanation struct {
 	Seen string
 	// Alikes are what looks alike, with what tells it apart.
 	Alikes []Alike
-	// Unreported says why no verdict of the class is given; empty where
-	// verdicts are.
-	Unreported string
 }
 
 // Alike is something that looks like a class and is not.
@@ -25,16 +24,16 @@ type Alike struct {
 }
 
 // Explain returns the explanation of a class; ok is false for none.
-func Explain(c diagnose.Class) (e Explanation, ok bool) {
-	e, ok = explanations[c]
+func (l Language) Explain(c diagnose.Class) (e Explanation, ok bool) {
+	e, ok = l.catalogue().explanations[c]
 	return e, ok
 }
 
 // When returns the condition of a level (diagnose.Reach.When).
-func When(id string) string { return whens[id] }
+func (l Language) When(id string) string { return l.catalogue().whens[id] }
 
 // RowName returns the name of a row of the taxonomy.
-func RowName(id string) string { return rowNames[id] }
+func (l Language) RowName(id string) string { return l.catalogue().rows[id] }
 
 // Note is a note or a fact about the capture's health, explained.
 type Note struct {
@@ -46,10 +45,10 @@ type Note struct {
 }
 
 // Notes returns all notes in the order of package diagnose.
-func Notes() []Note {
+func (l Language) Notes() []Note {
 	out := make([]Note, 0, len(diagnose.Notes))
 	for _, id := range diagnose.Notes {
-		n := noteTexts[id]
+		n := l.catalogue().notes[id]
 		n.ID = id
 		out = append(out, n)
 	}
@@ -58,13 +57,13 @@ func Notes() []Note {
 
 // HealthFacts returns all facts about a capture's health in the order of the
 // taxonomy's rows.
-func HealthFacts() (out []Note) {
+func (l Language) HealthFacts() (out []Note) {
 	seen := map[string]bool{}
 	for i := range diagnose.Rows {
 		for _, id := range diagnose.Rows[i].Health {
 			if !seen[id] {
 				seen[id] = true
-				n := healthTexts[id]
+				n := l.catalogue().health[id]
 				n.ID = id
 				out = append(out, n)
 			}
@@ -76,7 +75,7 @@ func HealthFacts() (out []Note) {
 // ConfiguredEvidence returns the identifiers of all observations that can join
 // a verdict of any class (diagnose.ConfiguredEvidence), sorted.
 func ConfiguredEvidence() (ids []string) {
-	for id := range evidence {
+	for id := range english.evidence {
 		for _, p := range diagnose.ConfiguredEvidence {
 			if strings.HasPrefix(id, p) {
 				ids = append(ids, id)
@@ -88,19 +87,20 @@ func ConfiguredEvidence() (ids []string) {
 }
 
 // Threshold returns a threshold's value with its unit, and the reason for it.
-func Threshold(t *diagnose.Threshold) (value, reason string) {
-	value = format(&t.Value)
+func (l Language) Threshold(t *diagnose.Threshold) (value, reason string) {
+	c := l.catalogue()
+	value = c.format(&t.Value)
 	if t.Percent {
 		value += " %"
 	}
-	return value, thresholdReasons[t.Value.Name]
+	return value, c.thresholdReasons[t.Value.Name]
 }
 
 // Pattern returns the sentence of an observation with its values' names in
 // angle brackets; what stands in square brackets is left out where it is not
 // known.
-func Pattern(id string) string {
-	t, ok := evidence[id]
+func (l Language) Pattern(id string) string {
+	t, ok := l.catalogue().evidence[id]
 	if !ok {
 		return id
 	}
@@ -113,6 +113,9 @@ func Pattern(id string) string {
 		}
 		name, after, _ := strings.Cut(rest, "}")
 		b.WriteString("<" + name + ">")
+		if next, _ := utf8.DecodeRuneInString(after); unicode.Is(unicode.Han, next) {
+			b.WriteByte(' ') // a name is Latin, whatever the value's unit is
+		}
 		t = after
 	}
 }

@@ -8,25 +8,22 @@ import (
 	"goproxytrace/analyze/diagnose"
 )
 
-// everyText yields all texts that explanations consist of, by what they are of.
+// everyText yields all texts that english.explanations consist of, by what they are of.
 func everyText() map[string]string {
 	out := map[string]string{}
-	for c, e := range explanations {
+	for c, e := range english.explanations {
 		out[string(c)+" seen"] = e.Seen
 		for _, a := range e.Alikes {
 			out[string(c)+" alike "+a.What] = a.What + ". " + a.Told
 		}
-		if e.Unreported != "" {
-			out[string(c)+" unreported"] = e.Unreported
-		}
 	}
-	for id, s := range whens {
+	for id, s := range english.whens {
 		out[id] = s
 	}
-	for id, s := range thresholdReasons {
+	for id, s := range english.thresholdReasons {
 		out["threshold "+id] = s
 	}
-	for _, m := range []map[string]Note{noteTexts, healthTexts} {
+	for _, m := range []map[string]Note{english.notes, english.health} {
 		for id, n := range m {
 			out[id+" seen"], out[id+" means"] = n.Seen, n.Means
 		}
@@ -36,18 +33,18 @@ func everyText() map[string]string {
 
 func TestEveryClassExplained(t *testing.T) {
 	for _, c := range diagnose.ClassOrder {
-		e, ok := Explain(c)
+		e, ok := English.Explain(c)
 		if !ok || e.Seen == "" || len(e.Alikes) == 0 {
 			t.Errorf("%s is not explained, or nothing looks like it", c)
 		}
-		if d := diagnose.Descriptions[c]; d == nil || d.Unreported != (e.Unreported != "") {
-			t.Errorf("%s: described as unreported and explained so differ (%q)", c, e.Unreported)
+		if d := diagnose.Descriptions[c]; d == nil {
+			t.Errorf("%s is explained and not described", c)
 		}
 	}
-	if len(explanations) != len(diagnose.ClassOrder) {
-		t.Errorf("%d classes explained, %d known", len(explanations), len(diagnose.ClassOrder))
+	if len(english.explanations) != len(diagnose.ClassOrder) {
+		t.Errorf("%d classes explained, %d known", len(english.explanations), len(diagnose.ClassOrder))
 	}
-	if _, ok := Explain("tls.unheard-of"); ok {
+	if _, ok := English.Explain("tls.unheard-of"); ok {
 		t.Error("an unknown class is explained")
 	}
 }
@@ -58,81 +55,73 @@ func TestEveryExplanationText(t *testing.T) {
 	for c, d := range diagnose.Descriptions {
 		for _, r := range d.Reach {
 			used[r.When] = true
-			if When(r.When) == "" {
+			if English.When(r.When) == "" {
 				t.Errorf("%s: no text for %s", c, r.When)
 			}
 		}
 		for _, id := range d.Evidence {
-			if evidence[id] == "" || Pattern(id) == "" {
+			if english.evidence[id] == "" || English.Pattern(id) == "" {
 				t.Errorf("%s: no sentence for evidence %s", c, id)
 			}
 		}
 		for _, list := range [][]string{diagnose.Classes[c].NextSteps, diagnose.Classes[c].RefutedBy} {
 			for _, id := range list {
-				if texts[id] == "" {
+				if english.texts[id] == "" && english.steps[id] == "" {
 					t.Errorf("%s: no sentence for %s", c, id)
 				}
 			}
 		}
 	}
-	for id := range whens {
+	for id := range english.whens {
 		if !used[id] {
 			t.Errorf("%s is said of no class", id)
 		}
 	}
 	known := map[string]bool{}
 	for i := range diagnose.Thresholds {
-		v, reason := Threshold(&diagnose.Thresholds[i])
+		v, reason := English.Threshold(&diagnose.Thresholds[i])
 		name := diagnose.Thresholds[i].Value.Name
 		known[name] = true
 		if v == "" || reason == "" {
 			t.Errorf("threshold %s: value %q, reason %q", name, v, reason)
 		}
 	}
-	for name := range thresholdReasons {
+	for name := range english.thresholdReasons {
 		if !known[name] {
 			t.Errorf("%s is no threshold", name)
 		}
 	}
 	for i := range diagnose.Rows {
 		r := &diagnose.Rows[i]
-		if RowName(r.ID) == "" {
+		if English.RowName(r.ID) == "" {
 			t.Errorf("row %s has no name", r.ID)
 		}
 		for _, id := range r.Evidence {
-			if evidence[id] == "" {
+			if english.evidence[id] == "" {
 				t.Errorf("row %s: no sentence for evidence %s", r.ID, id)
 			}
 		}
 	}
-	if len(rowNames) != len(diagnose.Rows) {
-		t.Errorf("%d rows named, %d known", len(rowNames), len(diagnose.Rows))
+	if len(english.rows) != len(diagnose.Rows) {
+		t.Errorf("%d rows named, %d known", len(english.rows), len(diagnose.Rows))
 	}
-	for _, list := range [][]Note{Notes(), HealthFacts()} {
+	for _, list := range [][]Note{English.Notes(), English.HealthFacts()} {
 		for _, n := range list {
 			if n.Title == "" || n.Seen == "" || n.Means == "" {
 				t.Errorf("%s is not explained", n.ID)
 			}
 		}
 	}
-	if len(Notes()) != len(noteTexts) || len(HealthFacts()) != len(healthTexts) {
-		t.Errorf("%d notes of %d, %d health facts of %d", len(Notes()), len(noteTexts), len(HealthFacts()), len(healthTexts))
+	if len(English.Notes()) != len(english.notes) || len(English.HealthFacts()) != len(english.health) {
+		t.Errorf("%d notes of %d, %d health facts of %d", len(English.Notes()), len(english.notes), len(English.HealthFacts()), len(english.health))
 	}
-	for _, n := range HealthFacts() {
-		if evidence[n.ID] == "" {
+	for _, n := range English.HealthFacts() {
+		if english.evidence[n.ID] == "" {
 			t.Errorf("health fact %s has no sentence", n.ID)
 		}
 	}
-	for _, n := range Notes() {
-		unreported := strings.Contains(n.Means, "No rule gives this note")
-		listed := false
-		for _, id := range diagnose.UnreportedNotes {
-			listed = listed || id == n.ID
-		}
-		if unreported != listed {
-			t.Errorf("note %s: explained as unreported %v, listed so %v", n.ID, unreported, listed)
-		}
-		if !listed && texts[n.ID] == "" {
+	for _, n := range English.Notes() {
+		if english.texts[n.ID] == "" {
 			t.Errorf("note %s has no sentence", n.ID)
 		}
 	}
@@ -159,7 +148,7 @@ func TestExplanationWording(t *testing.T) {
 		}
 		// A threshold that an explanation mentions is one.
 		for _, w := range regexp.MustCompile(`\b[a-z]+[A-Z]\w+\b`).FindAllString(s, -1) {
-			if thresholdReasons[w] == "" {
+			if english.thresholdReasons[w] == "" {
 				t.Errorf("%s mentions %s, which is no threshold", id, w)
 			}
 		}
@@ -172,11 +161,11 @@ func TestPattern(t *testing.T) {
 		{"synack.damaged", "the answers to the SYN carry a wrong checksum"},
 		{"no.such-evidence", "no.such-evidence"},
 	} {
-		if got := Pattern(c[0]); got != c[1] {
+		if got := English.Pattern(c[0]); got != c[1] {
 			t.Errorf("%s: %q, want %q", c[0], got, c[1])
 		}
 	}
-	if got := Pattern("icmp.too-big"); got != "<router> says that the packet is too big[ (next link: <mtu>)]" {
+	if got := English.Pattern("icmp.too-big"); got != "<router> says that the packet is too big[ (next link: <mtu>)]" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -2,51 +2,78 @@ package messages
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"goproxytrace/analyze/diagnose"
 )
 
 // format prints one value with its unit.
-func format(v *diagnose.Value) string {
+func (c *catalogue) format(v *diagnose.Value) string {
 	switch v.Unit {
 	case diagnose.UnitText:
-		return v.Text
+		return c.word(v.Name, v.Text)
 	case diagnose.UnitDuration:
-		return duration(v.Number)
+		return c.duration(v.Number)
 	case diagnose.UnitBytes:
-		if v.Number == 1 {
-			return "1 byte"
-		}
-		return grouped(v.Number) + " bytes"
+		return c.bytes(v.Number)
 	case diagnose.UnitTime:
 		return time.Unix(0, v.Number).UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	return strconv.FormatInt(v.Number, 10)
 }
 
-// duration prints ns with two or three significant digits.
-func duration(ns int64) string {
-	switch abs := max(ns, -ns); {
-	case abs < 1e3:
-		return strconv.FormatInt(ns, 10) + " ns"
-	case abs < 1e6:
-		return strconv.FormatInt(ns/1e3, 10) + " µs"
-	case abs < 10e6:
-		return strconv.FormatFloat(float64(ns)/1e6, 'f', 1, 64) + " ms"
-	case abs < 1e9:
-		return strconv.FormatInt(ns/1e6, 10) + " ms"
-	case abs < 120e9:
-		return strconv.FormatFloat(float64(ns)/1e9, 'f', 1, 64) + " s"
-	case abs < 3600e9:
-		return strconv.FormatInt(ns/60e9, 10) + " min " + strconv.FormatInt(ns%60e9/1e9, 10) + " s"
+// word returns the text of a value in the catalogue's language where rules or
+// readers have worded it; all other text is from outside.
+func (c *catalogue) word(name, text string) string {
+	if c.words == nil {
+		return text
 	}
-	return strconv.FormatInt(ns/3600e9, 10) + " h " + strconv.FormatInt(ns%3600e9/60e9, 10) + " min"
+	if w, ok := c.words[name+"."+text]; ok {
+		return w
+	}
+	switch name {
+	case "process", "owner", "status", "rule":
+		return c.phrase(text, maxPhraseDepth)
+	}
+	return text
 }
 
-// grouped prints n with commas between thousands.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
+func (c *catalogue) bytes(n int64) string {
+	one, many, _ := cutForms(c.labels["unit.bytes"])
+	if n == 1 {
+		many = one
+	}
+	return strings.ReplaceAll(many, "{n}", signed(n))
+}
+
+// duration prints ns with two or three significant digits.
+func (c *catalogue) duration(ns int64) string {
+	unit := func(n, name string) string { return n + c.labels[name] }
+	whole := func(n int64, name string) string { return unit(strconv.FormatInt(n, 10), name) }
+	switch abs := max(ns, -ns); {
+	case abs < 1e3:
+		return whole(ns, "unit.ns")
+	case abs < 1e6:
+		return whole(ns/1e3, "unit.us")
+	case abs < 10e6:
+		return unit(strconv.FormatFloat(float64(ns)/1e6, 'f', 1, 64), "unit.ms")
+	case abs < 1e9:
+		return whole(ns/1e6, "unit.ms")
+	case abs < 120e9:
+		return unit(strconv.FormatFloat(float64(ns)/1e9, 'f', 1, 64), "unit.s")
+	case abs < 3600e9:
+		return whole(ns/60e9, "unit.min") + " " + whole(ns%60e9/1e9, "unit.s")
+	}
+	return whole(ns/3600e9, "unit.h") + " " + whole(ns%3600e9/60e9, "unit.min")
+}
+
+// Grouped prints n with commas between thousands.
+func Grouped(n uint64) string { return groups(strconv.FormatUint(n, 10)) }
+
+func signed(n int64) string { return groups(strconv.FormatInt(n, 10)) }
+
+func groups(s string) string {
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

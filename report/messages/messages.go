@@ -1,8 +1,8 @@
 // Package messages holds every sentence of a verdict that a person reads.
 //
 // In come the identifiers and values that package diagnose yields, out come
-// English sentences. Judgement and wording change apart from each other: no
-// rule writes prose, and nothing here decides. Values are inserted as they
+// sentences in a Language. Judgement and wording change apart from each other:
+// no rule writes prose, and nothing here decides. Values are inserted as they
 // are; whoever prints a sentence escapes it.
 //
 // In a template {name} stands for a value. A part in brackets is left out
@@ -17,50 +17,64 @@ import (
 
 // Summary returns the verdict in one sentence that can be pasted: who, which
 // host, what happened and after how long.
-func Summary(v *diagnose.Verdict) string {
+func (l Language) Summary(v *diagnose.Verdict) string {
+	c := l.catalogue()
 	if len(v.Values) == 0 {
 		switch v.Class {
 		case diagnose.OK:
-			return okConnection
+			return c.labels["summary.ok-connection"]
 		case diagnose.CaptureUnusable:
-			return unusableConnection
+			return c.labels["summary.unusable-connection"]
 		}
 	}
-	t, ok := summaries[v.Class]
+	t, ok := c.summaries[v.Class]
+	if _, narrowed := find(v.Values, "hidden"); narrowed && v.Class == diagnose.NoTraffic {
+		t = c.labels["summary.nothing-in-view"]
+	}
 	if !ok {
 		return string(v.Class)
 	}
-	s := fill(t, v.Values)
-	if p, known := find(v.Values, "process"); known && p.Text != "" {
-		s = p.Text + ": " + s
+	for i := range v.Evidence {
+		if by := c.summariesBy[v.Class][v.Evidence[i].ID]; by != "" {
+			t = by
+			break
+		}
 	}
-	if v.Died() && len(v.Place) == 1 {
-		s += places[v.Place[0]]
+	s := c.fill(t, v.Values)
+	if p, known := find(v.Values, "process"); known && p.Text != "" {
+		s = c.format(&p) + c.labels["colon"] + s
+	}
+	switch {
+	case !v.Died() || len(v.Place) != 1:
+	case v.Level == diagnose.Consistent:
+		s += c.mayBe[v.Place[0]] + c.provided[v.Class]
+	default:
+		s += c.places[v.Place[0]]
 	}
 	return s
 }
 
 // Evidence returns the sentence of one observation.
-func Evidence(e *diagnose.Evidence) string {
-	t, ok := evidence[e.ID]
+func (l Language) Evidence(e *diagnose.Evidence) string {
+	c := l.catalogue()
+	t, ok := c.evidence[e.ID]
 	if !ok {
 		return e.ID
 	}
-	return fill(t, e.Values)
+	return c.fill(t, e.Values)
 }
 
-// Text returns the sentence of a next step, a refutation, something not
-// assessed, or a note; an unknown identifier is returned as it is.
-func Text(id string) string {
-	if t, ok := texts[id]; ok {
+// Text returns the sentence of a refutation, something not assessed, or a note; an unknown identifier is returned as it is.
+func (l Language) Text(id string) string {
+	if t, ok := l.catalogue().texts[id]; ok {
 		return t
 	}
 	return id
 }
 
 // ClassTitle returns a class in a few words, for headings and tables.
-func ClassTitle(c diagnose.Class) string {
-	if t, ok := titles[c]; ok {
+func (l Language) ClassTitle(c diagnose.Class) string {
+	if t, ok := l.catalogue().titles[c]; ok {
 		return t
 	}
 	return string(c)
@@ -76,7 +90,7 @@ func find(values []diagnose.Value, name string) (diagnose.Value, bool) {
 }
 
 // fill inserts values into a template.
-func fill(template string, values []diagnose.Value) string {
+func (c *catalogue) fill(template string, values []diagnose.Value) string {
 	if !strings.ContainsAny(template, "{[") {
 		return template
 	}
@@ -101,10 +115,10 @@ func fill(template string, values []diagnose.Value) string {
 		inner := template[i+1 : i+n]
 		if closing == ']' {
 			if complete(inner, values) {
-				b.WriteString(fill(inner, values))
+				b.WriteString(c.fill(inner, values))
 			}
 		} else if v, ok := find(values, inner); ok {
-			b.WriteString(format(&v))
+			b.WriteString(c.format(&v))
 		}
 		template = template[i+n+1:]
 	}
@@ -135,4 +149,21 @@ func placeholders(t string) (out []string) {
 		}
 		out, t = append(out, name), after
 	}
+}
+
+// cutForms returns the forms of a phrase for one thing and for several, which
+// a bar separates; several is false where there is one form for both.
+func cutForms(t string) (one, many string, several bool) {
+	one, many, several = strings.Cut(t, "|")
+	if !several {
+		many = one
+	}
+	return one, many, several
+}
+
+// EvidenceNames returns the names of the values in the sentence of an
+// observation; false for an identifier that has none.
+func (l Language) EvidenceNames(id string) (names []string, ok bool) {
+	t, ok := l.catalogue().evidence[id]
+	return placeholders(t), ok
 }

@@ -109,7 +109,7 @@ func readRules(t *testing.T) emitted {
 func TestEverySentence(t *testing.T) {
 	e := readRules(t)
 	for id, calls := range e.evidence {
-		sentence, ok := evidence[id]
+		sentence, ok := english.evidence[id]
 		if !ok {
 			t.Errorf("evidence %s has no sentence", id)
 			continue
@@ -122,17 +122,22 @@ func TestEverySentence(t *testing.T) {
 			}
 		}
 	}
-	for id := range evidence {
-		if e.evidence[id] == nil && !strings.HasPrefix(id, "K") {
+	for id := range english.evidence {
+		if e.evidence[id] == nil && !strings.HasPrefix(id, "K") && !strings.HasPrefix(id, "host.") {
 			t.Errorf("no rule emits evidence %s", id)
 		}
 	}
 	for id := range e.texts {
-		if texts[id] == "" {
+		if english.texts[id] == "" && English.Step(id, diagnose.AnyPlatform) == id {
 			t.Errorf("%s has no sentence", id)
 		}
 	}
-	for id := range texts {
+	for id := range english.steps {
+		if !e.texts[id] {
+			t.Errorf("no rule emits %s", id)
+		}
+	}
+	for id := range english.texts {
 		if !e.texts[id] {
 			t.Errorf("no rule emits %s", id)
 		}
@@ -141,40 +146,54 @@ func TestEverySentence(t *testing.T) {
 
 func TestEveryClass(t *testing.T) {
 	for c, info := range diagnose.Classes {
-		if titles[c] == "" || summaries[c] == "" {
+		if english.titles[c] == "" || english.summaries[c] == "" {
 			t.Errorf("%s lacks a title or a summary", c)
 		}
 		known := append(slices.Clone(info.Values), diagnose.CommonValues...)
-		for _, p := range placeholders(summaries[c]) {
+		for _, p := range placeholders(english.summaries[c]) {
 			if !slices.Contains(known, p) {
 				t.Errorf("the summary of %s asks for {%s}; its verdicts carry %v", c, p, known)
 			}
 		}
 		for _, v := range info.Values {
-			if !slices.Contains(placeholders(summaries[c]), v) {
+			if !slices.Contains(placeholders(english.summaries[c]), v) {
 				t.Errorf("the summary of %s leaves out {%s}", c, v)
 			}
 		}
 	}
-	for c := range summaries {
+	for c := range english.summaries {
 		if diagnose.Classes[c] == nil {
 			t.Errorf("summary of the unknown class %s", c)
 		}
 	}
-}
-
-// falseAdvice are pieces of advice in circulation that are wrong or harmful.
-var falseAdvice = []string{
-	"GOEXPERIMENTALALLOWBYPASS", "-NetworkProtectionEnabled", "GONOSUMCHECK", "DisableRealtimeMonitoring", "ExclusionPath",
-	"GOSUMDB=off", "GOINSECURE", "ufw allow out", "DONT_VERIFY_PEER", "telnet", "InsecureSkipVerify", "curl ",
-}
-
-func TestNoFalseAdvice(t *testing.T) {
-	for id, s := range texts {
-		for _, bad := range falseAdvice {
-			if strings.Contains(s, bad) {
-				t.Errorf("%s advises %q", id, bad)
+	for c, by := range english.summariesBy {
+		for id, s := range by {
+			if !slices.Contains(diagnose.Descriptions[c].Evidence, id) {
+				t.Errorf("a summary of %s for %s, which no rule of it observes", c, id)
 			}
+			known := append(slices.Clone(diagnose.Classes[c].Values), diagnose.CommonValues...)
+			for _, p := range placeholders(s) {
+				if !slices.Contains(known, p) {
+					t.Errorf("the summary of %s for %s asks for {%s}; its verdicts carry %v", c, id, p, known)
+				}
+			}
+		}
+	}
+}
+
+// A connection that ended before an answer had begun was not in the middle of one.
+func TestSummaryByEvidence(t *testing.T) {
+	v := diagnose.Verdict{
+		Class: diagnose.TransferTruncated, Place: []diagnose.Place{diagnose.Network, diagnose.Remote}, Level: diagnose.Suggested,
+		Values: []diagnose.Value{
+			diagnose.Text("host", "goproxy.cn"), diagnose.Text("address", "198.51.100.1:443"), diagnose.Dur("after", 30_400_000), diagnose.Bytes("bytes", 1858),
+		},
+	}
+	const middle = "in the middle of an answer"
+	for id, want := range map[string]bool{"close.in-record": true, "close.before-answer": false, "close.without-notify": false} {
+		v.Evidence = []diagnose.Evidence{{ID: "go.agrees"}, {ID: id}}
+		if s := English.Summary(&v); strings.Contains(s, middle) != want || !strings.Contains(s, "goproxy.cn (198.51.100.1:443)") {
+			t.Errorf("%s: %q", id, s)
 		}
 	}
 }
@@ -187,10 +206,20 @@ func TestSummary(t *testing.T) {
 		},
 	}
 	const want = "go: the TLS handshake with goproxy.cn (198.51.100.1:443) was reset after 30 ms; the evidence puts it on the network, not at the far end"
-	if got := Summary(&v); got != want {
+	if got := English.Summary(&v); got != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	if got := Summary(&diagnose.Verdict{Class: diagnose.OK}); got != okConnection {
+	// What is only consistent with a place is not put there.
+	v.Level = diagnose.Consistent
+	const weak = "go: the TLS handshake with goproxy.cn (198.51.100.1:443) was reset after 30 ms; the evidence fits a fault on the network"
+	if got := English.Summary(&v); got != weak {
+		t.Errorf("got %q\nwant %q", got, weak)
+	}
+	v.Class, v.Place = diagnose.ConnectAnswerIgnored, []diagnose.Place{diagnose.Host}
+	if got := English.Summary(&v); !strings.HasSuffix(got, "fits a fault on this machine, provided that the capture was made there and not beside it") {
+		t.Errorf("got %q", got)
+	}
+	if got := English.Summary(&diagnose.Verdict{Class: diagnose.OK}); got != english.labels["summary.ok-connection"] {
 		t.Errorf("got %q", got)
 	}
 }
@@ -211,7 +240,7 @@ func TestFill(t *testing.T) {
 		{"{unclosed", "{unclosed"},
 		{"[unclosed", "[unclosed"},
 	} {
-		if got := fill(c[0], values); got != c[1] {
+		if got := english.fill(c[0], values); got != c[1] {
 			t.Errorf("%q became %q, want %q", c[0], got, c[1])
 		}
 	}
@@ -225,7 +254,7 @@ func TestDuration(t *testing.T) {
 		{0, "0 ns"}, {950, "950 ns"}, {4_200, "4 µs"}, {3_300_000, "3.3 ms"}, {42_000_000, "42 ms"}, {9_960_000_000, "10.0 s"},
 		{119e9, "119.0 s"}, {168e9, "2 min 48 s"}, {7322e9, "2 h 2 min"},
 	} {
-		if got := duration(c.ns); got != c.want {
+		if got := english.duration(c.ns); got != c.want {
 			t.Errorf("%d ns became %q, want %q", c.ns, got, c.want)
 		}
 	}
@@ -235,6 +264,6 @@ func BenchmarkSummaryOK(b *testing.B) {
 	v := &diagnose.Verdict{Class: diagnose.OK}
 	b.ReportAllocs()
 	for range b.N {
-		_ = Summary(v)
+		_ = English.Summary(v)
 	}
 }

@@ -10,8 +10,8 @@ var (
 	normalFarewell = Alike{"the resets at the end of a successful download", "They answer the client's own close, or follow the server's close_notify; both are ok."}
 )
 
-// explanations holds what is seen for each class, and what looks like it.
-var explanations = map[diagnose.Class]Explanation{
+// explanationsEnglish holds what is seen for each class, and what looks like it.
+var explanationsEnglish = map[diagnose.Class]Explanation{
 	diagnose.OK: {
 		Seen: "No connection or lookup that counts died for good: each reached a normal end, was still at work when the capture ended, or was made good by another one that delivered data later. An ok says nothing about an HTTP status inside TLS.",
 		Alikes: []Alike{
@@ -116,7 +116,7 @@ var explanations = map[diagnose.Class]Explanation{
 		Seen: "SYN/ACKs for the right SYN, with a right checksum, reached this machine; it sent its SYN again and acknowledged none of them.",
 		Alikes: []Alike{
 			{"an answer that is damaged or acknowledges something else", "Then this machine does well to discard it, and the attempt counts as unanswered (connect.no-answer)."},
-			{"an answer lost behind a capture point that is not on this machine", "The client's time to live shows whether a router lies between; then the level is consistent and the network is included."},
+			{"an answer lost behind a capture point that is not on this machine", "The client's time to live and the recorded direction show whether a router or gateway passed its packets on; then no verdict is given. Where the capture point may be beside this machine, the level is consistent."},
 		},
 	},
 	diagnose.ConnectNoAnswer: {
@@ -208,7 +208,7 @@ var explanations = map[diagnose.Class]Explanation{
 		Seen: "The server's answer reached this machine in order and with right checksums, was sent again and again, and was never acknowledged.",
 		Alikes: []Alike{
 			{"an answer with a hole (tls.large-packets-lost)", "There the client acknowledges what it got, again and again."},
-			{"an answer lost behind a capture point that is not on this machine", "The client's time to live shows whether a router lies between; then the level is consistent and the network is included."},
+			{"an answer lost behind a capture point that is not on this machine", "The client's time to live and the recorded direction show whether a router or gateway passed its packets on; then no verdict is given. Where the capture point may be beside this machine, the level is consistent."},
 			lostInCapture,
 		},
 	},
@@ -259,11 +259,12 @@ var explanations = map[diagnose.Class]Explanation{
 		},
 	},
 	diagnose.TLSLocalInterception: {
-		Seen: "A security product or agent on this machine makes the TLS connection in the go command's place: the connection on the wire belongs to another process, and go's own goes to this machine.",
+		Seen: "A security product or agent on this machine makes the TLS connection in the go command's place: the connection on the wire belongs to another process, and went well, while go's own ended on this machine and died there. The capture must record which process owns each (pcapng option 8, process blocks).",
 		Alikes: []Alike{
-			{"a proxy that was configured on purpose (HTTPS_PROXY)", "The environment of the go command shows it."},
+			{"a proxy that was configured on purpose (HTTPS_PROXY)", "The client asks it with CONNECT, or greets it in another way, before its ClientHello; then its connections are judged as any other."},
+			{"a fault of the network that the product meets", "Then its connection on the wire died too, and that death is the verdict."},
+			{"inspection that the go command accepts", "Nothing died, and the capture is ok."},
 		},
-		Unreported: "Packets do not say which process owns a connection; the class is kept for captures with process records.",
 	},
 
 	diagnose.HTTPNoResponse: {
@@ -324,10 +325,13 @@ var explanations = map[diagnose.Class]Explanation{
 		},
 	},
 	diagnose.TransferReceiverStalled: {
-		Seen: "The client announced a zero window and did not open it again: nobody on this machine reads what arrived.",
+		Seen: "The client announced a zero window and did not open it again: nobody on this machine reads what arrived. Or, with the window open, data reached this machine intact again and again and its TCP said nothing to it: this machine itself discards the data before its TCP.",
 		Alikes: []Alike{
 			{"a window that is full for a moment", "It opens again before quietFinding."},
-			{"a silent server (transfer.remote-idle)", "There the window is open."},
+			{"a silent server (transfer.remote-idle)", "There the window is open, and no data arrives."},
+			{"data that the network loses (transfer.heavy-loss)", "What is missing does not cross the capture point again and again, or the client answers each time with duplicate acknowledgements."},
+			{"data that is lost behind the capture point", "Captured beside this machine, or at a router, no verdict is given."},
+			{"a program that ended", "It closes first: what is repeated after that does not count."},
 		},
 	},
 
@@ -349,7 +353,7 @@ var explanations = map[diagnose.Class]Explanation{
 		},
 	},
 	diagnose.ClientVerificationStalled: {
-		Seen: "The server's part of the handshake is acknowledged, the client is silent, and revocation requests of the same machine (OCSP or CRL over port 80) get no answer.",
+		Seen: "The server's part of the handshake is acknowledged, the client is silent, and revocation requests of the same machine get no answer: lookups of OCSP or CRL hosts, attempts to reach a port 80, or requests there.",
 		Alikes: []Alike{
 			{"a client that is slow for another reason (client.stalled)", "There no such request is unanswered."},
 		},

@@ -1,10 +1,21 @@
 package messages
 
-// whens says what each level of a class takes.
-var whens = map[string]string{
+// whensEnglish says what each level of a class takes.
+var whensEnglish = map[string]string{
+	"when.attempt-recorded":     "The system's own record tells of the attempt, and no packet of it is in a capture that lost nothing and holds others of the same address and port.",
+	"when.block-recorded":       "The system's own log, or the kernel's reason for dropping packets, says that a filter blocked it, with the same addresses and ports (or the same process and far end) at the same time.",
+	"when.block-named":          "The packets leave this machine open, and a security product on it recorded that it blocked a connection of the same program to the same host at the same time. Its record names no ports.",
+	"when.attempt-open":         "The same, but the attempt was still under way when the capture ended, or the capture does not say whether it lost packets.",
+	"when.attempt-refused":      "The system's own record says that connect() failed, and no packet was captured or can have been sent in the time.",
+	"when.attempt-neighbour":    "The system ended the attempt as it does when the neighbour on the local link does not answer; that question itself was not captured.",
+	"when.socket-alive":         "The system's socket table says that the far end's TCP acknowledged something during the silence, which no packet in this capture shows.",
+	"when.socket-unseen":        "The system's socket table counts repetitions that are not in a capture that lost nothing and would hold them.",
+	"when.unread":               "The system's socket table shows the same bytes unread at two times, so that the process took nothing in between.",
 	"when.ended":                "The connections ran to their ends, which are those of a normal download; a reset after the client's own close is one of them.",
 	"when.still-open":           "A connection was still open or never made when the capture ended, or only lookups were captured: nothing had died up to then.",
 	"when.nothing":              "No statement is made about the download.",
+	"when.own-icmp-neighbour":   "This machine told itself that the address cannot be reached, as it does when the neighbour on the local link does not answer; that question itself was not captured, and a packet filter can say the same.",
+	"when.neighbour-server":     "The capture holds the requests for the link address of the server itself, which is on the local link, and no reply.",
 	"when.neighbour":            "The capture holds the requests for the neighbour's link address and no reply, and nothing at all was answered from outside.",
 	"when.asked-again":          "The question was sent again, or long enough was waited, and other packets show that this capture hears answers. That no answer came back is certain; where it was lost is not.",
 	"when.asked-once":           "It was asked only once, or nothing at all is answered in this capture, so that it may hold one direction only.",
@@ -14,11 +25,13 @@ var whens = map[string]string{
 	"when.sinkhole":             "The answer is certain; that somebody meant to block the name with it is the likely reason and no more.",
 	"when.two-answers":          "Two answers to a question sent once contradict each other. One of them was made up, or the resolver is broken.",
 	"when.absent":               "Absence alone: no record of the system says that a program tried to connect.",
+	"when.relay-loopback":       "Both connections name the same host, their recorded owners differ, the other one began while go's own was there, and go's own crossed loopback without a proxy's greeting in front.",
+	"when.relay-tun":            "The same, but go's own went to a stand-in address (198.18.0.0/15), as TUN devices of local proxies hand them out.",
 	"when.loopback":             "The packet was captured on the loopback interface although the connection goes to another machine: only this machine can have sent it.",
 	"when.own-icmp":             "The ICMP error bears this machine's own address, and no interface carried the SYN. An address can be forged.",
 	"when.intact-here":          "The packets reached this machine's own interface whole, in order and for the right connection, and it never accepted them. A driver below the capture point is not excluded as the reason why.",
 	"when.intact-likely":        "The same, at a capture point that is likely this machine: no router has passed the client's packets on, and it answers sooner than over a link, or its segments are not cut to size yet. Something that forwards on the same wire is not excluded.",
-	"when.capture-elsewhere":    "Nothing shows that the capture point is this machine itself: between the two the answer may have been lost, on the local link or behind a router.",
+	"when.capture-beside":       "No router has passed the client's packets on, and nothing else tells whether the capture point is this machine. Captured at a gateway or mirror port beside it, the answer may have been lost on the link between the two. Behind a router no verdict is given.",
 	"when.reset-seen":           "That a packet with the server's address reset the connection is certain; nothing excludes the server as its sender, and nothing proves it.",
 	"when.reset-faster":         "The reset acknowledges what the client sent and came sooner than the least of several round trips to the far end: its sender is nearer.",
 	"when.reset-faster-address": "The reset came sooner than the least of several round trips that other connections to the same address had, or of one, with another time to live too.",
@@ -27,6 +40,7 @@ var whens = map[string]string{
 	"when.keepalive-answered":   "A keep-alive was exchanged during the silence: the path and the far end's TCP were alive. A proxy that ends TCP on the way counts as the far end.",
 	"when.silence-over":         "The silence was tested: by a keep-alive round, answered or not, or by a client that waited until its timer ended and left.",
 	"when.silence-open":         "The silence is long enough to be told and was not tested: the capture ended before a keep-alive round.",
+	"when.kept-open":            "No answer is known to be due, but Go's client has kept the quiet connection open for longer than it keeps one that it has nothing to ask on (poolTimeout).",
 	"when.maybe-idle":           "What the client sent last need not be a request, so that an answer may not have been due.",
 	"when.late-start":           "The connection had begun before the capture, so that what it was doing is not known.",
 	"when.reset-ahead":          "The reset acknowledges bytes that never left this machine, in a capture made on it that is known to have lost nothing: its sender had read them before the network.",
@@ -55,16 +69,19 @@ var whens = map[string]string{
 	"when.left-waiting":         "The client closed while it waited, earlier than any timer of its own. It may have had another reason.",
 }
 
-// thresholdReasons says why each threshold is what it is.
-var thresholdReasons = map[string]string{
+// thresholdReasonsEnglish says why each threshold is what it is.
+var thresholdReasonsEnglish = map[string]string{
 	"quietFinding":      "From this on silence counts. A lost segment is repeated after 0.2, 0.4, 0.8, 1.6 and 3.3 s on Linux, so that a healthy path has recovered from any two losses by then.",
 	"quietSure":         "For this long a single query must have been unanswered to be known as such: resolvers give up after 30 s at the latest.",
 	"tlsTimeout":        "A close at or after it is Go's own handshake timer of 10 s, less the time that the process takes to notice, and no whim of the user.",
+	"requestApart":      "So long after the far end's last data a client must have sent something for that to be a request: what it says to the data itself, it says within a scheduler's delay.",
 	"giveUp":            "From this on a client that closes while it waits has been aborted: healthy runs drop spare connections within 0.1 s.",
+	"poolTimeout":       "The go command closes a connection on which it has had nothing to ask for 90 s; one that is open and quiet for longer is one on which it waits.",
 	"probeAnswer":       "For this long a keep-alive probe waits for its answer before it counts as unanswered: twice TCP's first timer, above any round trip on which TCP is usable.",
 	"repeats":           "So often the same bytes must be sent again for a persistent loss: at 10 % random loss three in a row are one case in a thousand.",
 	"repeatsSpan":       "Over at least this time such repeats must stretch: a tail loss probe and two timeouts fit into a busy second.",
 	"synRepeats":        "So many packets without an answer, the first included, prove that none came back.",
+	"neighbourWait":     "A host gives up on a neighbour one second after its last question; twice that allows for its clock.",
 	"synackRepeats":     "So many SYN/ACKs a machine must have left unacknowledged to be said to discard them.",
 	"rttSharePercent":   "A reset that acknowledges data sooner than this share of the least round trip was sent by something nearer than the far end.",
 	"rttSamples":        "A single sample may have waited for address resolution or for a radio that slept, and is then no least time.",
@@ -84,20 +101,33 @@ var thresholdReasons = map[string]string{
 	"windowSlack":       "So far beside twice the receive window a reset must lie to be no use to the client, whatever acknowledgements were on their way.",
 	"preambleMessages":  "So many messages a client sends before its first HTTP/2 request: Finished, and the connection preface.",
 	"emptyFrame":        "The length of an HTTP/2 frame without content; behind data it is the one that ends the answer.",
+	"captureBreak":      "A day without a single packet: the file was put together from several captures, for no machine that waits for an answer is as quiet.",
+	"requestLeast":      "An HTTP/2 request takes a frame header and a byte for each of method, scheme, path and authority; one in HTTP/1 takes more.",
+	"answerLeast":       "A record this long holds more than the control frames that a server writes at once, so it is part of an answer.",
+	"prefaceBytes":      "The fixed part of an HTTP/2 client's preface; with SETTINGS behind it, it tells HTTP/2 from HTTP/1.1 by size.",
 	"joinedFlight":      "A record at least this long holds the server's EncryptedExtensions together with its certificate; neither alone is so long, or so short.",
 	"freezeLeast":       "From so many bytes of the server on a silence is told as one that filters make, which let 16 to 20 KB pass.",
 	"freezeMost":        "Up to so many: a handshake may come on top.",
 	"midBody":           "So soon after server data its end comes in the middle of an answer; later it is an idle connection that the server tidied up.",
 	"lossyPercent":      "A connection on which this share of the segments was sent again is noted as lossy, if lossyLeast were.",
 	"lossyLeast":        "So many segments must have been sent again: on a short connection one is a large share.",
+	"slowSpan":          "For so long data must have moved, pauses of a second left out, before its rate says anything.",
+	"slowBytes":         "And so much must have come.",
+	"slowRate":          "Below so many bytes in a second a download is noted as slow: at 1 Mbit/s a module of 10 MB takes more than a minute.",
+	"bulkRequest":       "So much must have come for each request: small answers in turn take a round trip each on any path.",
+	"queueGrowth":       "By so much the longest round trip must exceed the least to have waited in a queue: an acknowledgement alone may be held back for half a second.",
+	"queueMean":         "And the mean must be so many times the least.",
+	"queueSamples":      "Over at least so many.",
+	"residualLeast":     "Filters that go on blocking an address do so for at least this; a success sooner means that it was not held back.",
+	"residualMost":      "And for at most this; what fails later fails for another reason.",
 	"refusalRecord":     "The length of a TLS 1.3 record with an alert in it: two bytes, one of content type, 16 of tag. No handshake message fits into it.",
 	"finishedRecord":    "The length of a TLS 1.3 record with a Finished message alone, SHA-256.",
 	"finishedRecord384": "The same with SHA-384.",
 	"recordOverhead13":  "So much TLS 1.3 adds to the content of a record.",
 }
 
-// noteTexts explains the notes on a verdict.
-var noteTexts = map[string]Note{
+// notesEnglish explains the notes on a verdict.
+var notesEnglish = map[string]Note{
 	"lossy": {
 		Title: "packets lost and made up for",
 		Seen:  "Many segments of a connection that reached its end were sent again.",
@@ -105,8 +135,13 @@ var noteTexts = map[string]Note{
 	},
 	"slow": {
 		Title: "slow download",
-		Seen:  "The download reached its end and took long.",
-		Means: "No rule gives this note in this version: a capture does not show how fast the path and the far end could be.",
+		Seen:  "Nothing died, but something was waited for, as the evidence measures: an address family without a DNS answer, a connection that came about late, an answer that began late, lost packets that were made up for late, a large answer at a low rate, or round trips that grew while it came.",
+		Means: "Loss at a low and steady rate is how throttling looks, and growing round trips without loss are how full queues on one's own link look; a slow server looks like the former. A control download from another host tells them apart.",
+	},
+	"residual-block": {
+		Title: "an address held back for a while",
+		Seen:  "Connections to an address failed within minutes after one that had been reset or silenced when its ClientHello was there to be read; they did not even connect, or a later one succeeded when the time of such blocks was over.",
+		Means: "Filters go on blocking an address for one to three minutes. Wait three minutes between tests, and never test in a burst: each attempt may begin the time anew.",
 	},
 	"fallback": {
 		Title: "another host or address made it good",
@@ -130,8 +165,8 @@ var noteTexts = map[string]Note{
 	},
 }
 
-// healthTexts explains the facts about the capture itself.
-var healthTexts = map[string]Note{
+// healthEnglish explains the facts about the capture itself.
+var healthEnglish = map[string]Note{
 	"K1.dropped": {
 		Title: "packets dropped while capturing",
 		Seen:  "The capture's own counters say that packets were lost before they reached the file.",
@@ -182,6 +217,16 @@ var healthTexts = map[string]Note{
 		Seen:  "The capture's time jumped, and the senders' own TCP timestamps did not.",
 		Means: "The clock was set ahead, or the machine slept. The jump is no silence of the network.",
 	},
+	"K8.break": {
+		Title: "several captures in one file",
+		Seen:  "A day or more lies between a packet and the next one in the file, forwards or backwards.",
+		Means: "The file was put together from several captures. What lies between them was not recorded, so no silence is judged across such a place.",
+	},
+	"host.unread": {
+		Title: "a record of this machine that could not be read",
+		Seen:  "While live captured, one of the machine's own logs, or the kernel's word on what it drops, could not be read, or not in time.",
+		Means: "Whether a firewall or a security product blocked something is not known from there: that no record says so means nothing. goproxytrace doctor shows beforehand what cannot be read, and as whom it could.",
+	},
 	"K9.stand-in-address": {
 		Title: "stand-in addresses of a local proxy",
 		Seen:  "Connections go to addresses in 198.18.0.0/15.",
@@ -189,8 +234,8 @@ var healthTexts = map[string]Note{
 	},
 }
 
-// rowNames names each row of the taxonomy.
-var rowNames = map[string]string{
+// rowsEnglish names each row of the taxonomy.
+var rowsEnglish = map[string]string{
 	"K1": "packets dropped while capturing", "K2": "capture not drained, or started late", "K3": "one direction only",
 	"K4": "segments joined or cut by the network card", "K5": "frames captured twice", "K6": "frames cut by the snapshot length",
 	"K7": "connection left over from an earlier program", "K8": "clock set during the capture", "K9": "tunnel or stand-in addresses",
