@@ -1,0 +1,45 @@
+package probe
+
+// nextSteps and refutedBy are message identifiers by cause.
+var nextSteps = map[Cause][]string{
+	Intermittent:  {"next.repeat", "next.other-network"},
+	Undecided:     {"next.repeat", "next.other-network", "next.ask-network"},
+	LookupFailed:  {"next.other-resolver", "next.other-network"},
+	LookupForged:  {"next.other-resolver", "next.other-network", "next.ask-network"},
+	LocalBlock:    {"next.host-firewall", "next.host-security", "next.audit-mode"},
+	AddressBlock:  {"next.other-proxy", "next.other-network", "next.ask-network"},
+	PortBlock:     {"next.ask-network", "next.other-network"},
+	NameBlock:     {"next.other-proxy", "next.other-network", "next.ask-network"},
+	LargeHello:    {"next.no-mlkem", "next.ask-network", "next.other-network"},
+	PostQuantum:   {"next.no-mlkem", "next.ask-network", "next.other-network"},
+	PathMTU:       {"next.lower-mtu", "next.ask-network"},
+	Family:        {"next.ask-network", "next.other-network"},
+	Inspection:    {"next.show-certificate", "next.install-ca", "next.host-security", "next.other-network"},
+	BadCert:       {"next.show-certificate", "next.check-clock", "next.other-network"},
+	ProxyRefusal:  {"next.proxy-credentials", "next.ask-connect-proxy"},
+	ProxyFailure:  {"next.proxy-credentials", "next.ask-connect-proxy"},
+	SilentServer:  {"next.other-proxy", "next.repeat", "next.ask-proxy"},
+	HTTPRefusal:   {"next.read-answer", "next.other-proxy", "next.ask-proxy-status"},
+	HTTP2:         {"next.other-proxy", "next.ask-proxy", "next.other-network"},
+	SilentRequest: {"next.other-proxy", "next.repeat", "next.ask-proxy"},
+	Throttled:     {"next.other-proxy", "next.other-network", "next.ask-network"},
+	NotRun:        {"next.check-go-env"},
+}
+
+var refutedBy = map[Cause][]string{
+	LookupForged:  {"refute.resolver-failover"},
+	LookupFailed:  {"refute.other-resolver"},
+	LocalBlock:    {"refute.missed-packets"},
+	AddressBlock:  {"refute.probe-repeat"},
+	PortBlock:     {"refute.probe-repeat"},
+	NameBlock:     {"refute.probe-repeat"},
+	LargeHello:    {"refute.probe-repeat"},
+	PostQuantum:   {"refute.probe-repeat"},
+	PathMTU:       {"refute.large-passes"},
+	Family:        {"refute.probe-repeat"},
+	SilentServer:  {"refute.server-record"},
+	SilentRequest: {"refute.server-record"},
+	ProxyRefusal:  {"refute.proxy-log"},
+	ProxyFailure:  {"refute.proxy-log"},
+	Throttled:     {"refute.probe-repeat"},
+}
