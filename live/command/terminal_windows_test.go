@@ -1,0 +1,5 @@
+package command
+
+import "os"
+
+func notifySize(chan os.Signal) {}
