@@ -16,6 +16,8 @@ import (
 	"goproxytrace/internal/outfile"
 	"goproxytrace/internal/terminal"
 	"goproxytrace/report"
+	"goproxytrace/report/messages"
+	"goproxytrace/report/page"
 )
 
 // analyzeFiles analyses each capture in turn. One that cannot be read does not
@@ -24,12 +26,15 @@ func analyzeFiles(ctx context.Context, std streams, o *analyzeOptions) error {
 	if o.frames {
 		return writeFrames(ctx, std, o)
 	}
-	options := analyze.Options{Hosts: o.hosts, Ports: o.portList}
+	options := analyze.Options{Hosts: o.hosts, Ports: o.portList, Trace: o.html != ""}
 	var err error
 	if o.goOutput != "" {
 		if options.GoOutput, err = readGoOutput(o.goOutput); err != nil {
 			return err
 		}
+	}
+	if options.Records, err = readEvents(std, o.events); err != nil {
+		return err
 	}
 	out, err := openOutputs(std, o)
 	if err != nil {
@@ -126,21 +131,26 @@ func writeFrames(ctx context.Context, std streams, o *analyzeOptions) error {
 	}
 	var damage *capture.DamageError
 	if errors.As(err, &damage) {
-		return fmt.Errorf("%s: %w", o.title(), err)
+		return fmt.Errorf("%s: %w", o.title(messages.English), err)
 	}
 	return err
 }
 
 // outputs are where the results of all captures go.
 type outputs struct {
-	std       streams
-	o         *analyzeOptions
-	screen    terminal.Output
-	json      io.Writer // nil for none
-	jsonFile  *outfile.File
-	csv       *report.CSV // nil for none
-	csvFile   *outfile.File
-	csvBuffer *bufio.Writer
+	std      streams
+	o        *analyzeOptions
+	screen   terminal.Output
+	json     io.Writer // nil for none
+	jsonFile *outfile.File
+	htmlFile *outfile.File
+	// markdown is nil for none; reports counts those written to it.
+	markdown     io.Writer
+	markdownFile *outfile.File
+	reports      int
+	csv          *report.CSV // nil for none
+	csvFile      *outfile.File
+	csvBuffer    *bufio.Writer
 }
 
 func openOutputs(std streams, o *analyzeOptions) (*outputs, error) {
@@ -155,6 +165,23 @@ func openOutputs(std streams, o *analyzeOptions) (*outputs, error) {
 			return nil, err
 		}
 		out.json = out.jsonFile
+	}
+	if o.html != "" {
+		if out.htmlFile, err = outfile.Create(o.html); err != nil {
+			out.abort()
+			return nil, err
+		}
+	}
+	switch o.markdown {
+	case "":
+	case stdStream:
+		out.markdown = std.out
+	default:
+		if out.markdownFile, err = outfile.Create(o.markdown); err != nil {
+			out.abort()
+			return nil, err
+		}
+		out.markdown = out.markdownFile
 	}
 	if o.connections != "" {
 		var w io.Writer = std.out
@@ -173,11 +200,11 @@ func openOutputs(std streams, o *analyzeOptions) (*outputs, error) {
 
 // quiet is true where standard output belongs to a program.
 func (out *outputs) quiet() bool {
-	return out.o.json == stdStream || out.o.connections == stdStream
+	return out.o.onStdout() > 0
 }
 
 func (out *outputs) abort() {
-	for _, f := range []*outfile.File{out.jsonFile, out.csvFile} {
+	for _, f := range []*outfile.File{out.jsonFile, out.htmlFile, out.markdownFile, out.csvFile} {
 		if f != nil {
 			f.Abort()
 		}
@@ -189,7 +216,7 @@ func (out *outputs) commit() error {
 	if out.csvBuffer != nil {
 		errs = append(errs, out.csvBuffer.Flush())
 	}
-	for _, f := range []*outfile.File{out.jsonFile, out.csvFile} {
+	for _, f := range []*outfile.File{out.jsonFile, out.htmlFile, out.markdownFile, out.csvFile} {
 		if f != nil {
 			errs = append(errs, f.Commit())
 		}
@@ -199,32 +226,46 @@ func (out *outputs) commit() error {
 
 // analyze analyses the capture made of paths and writes all that is asked for.
 func (out *outputs) analyze(ctx context.Context, paths []string, options analyze.Options, index int) (int, error) {
+	if len(paths) == 1 {
+		if doc, err := readPage(paths[0]); doc != nil || err != nil {
+			if err != nil {
+				return exitDone, err
+			}
+			return out.report(paths[0], doc, index)
+		}
+	}
 	src, err := openSource(ctx, out.std, paths)
 	if err != nil {
 		return exitDone, err
 	}
 	defer src.Close()
-	title := paths[0]
-	if len(paths) > 1 {
-		title = out.o.title()
+	name := func(l messages.Language) string {
+		if len(paths) > 1 {
+			return out.o.title(l)
+		}
+		return paths[0]
 	}
+	title := name(messages.English)
 	status := terminal.NewStatus(out.std.err, terminal.Detect(out.std.err, out.o.colorMode, os.Getenv), title)
 	options.Progress = status.Update
 	result, err := analyze.Run(ctx, src, options)
 	status.Clear()
-	if result != nil && result.Connections != nil {
-		defer result.Connections.Close()
+	if result != nil {
+		defer result.Close()
 	}
 	code := codeOf(err)
 	if result == nil {
 		return code, err
 	}
-	doc := report.Build(result, report.Options{
-		File:        title,
+	docs, failed := out.o.redaction.documents(result, name, report.Options{
 		Version:     readBuildInfo().Version,
 		Interrupted: code == exitInterrupted,
+		Platform:    out.o.platform,
 	})
-	if err := out.write(doc, index); err != nil {
+	if failed != nil {
+		return code, failed
+	}
+	if err := out.write(docs, index); err != nil {
 		return code, err
 	}
 	switch {
@@ -234,7 +275,7 @@ func (out *outputs) analyze(ctx context.Context, paths []string, options analyze
 	case code == exitError:
 		complain(out.std, fmt.Errorf("%s: %w", title, err))
 	}
-	if out.o.classes.Holds(doc) {
+	if out.o.classes.Holds(docs.in(messages.English)) {
 		code = worse(code, exitFound)
 	}
 	return code, nil
@@ -242,16 +283,9 @@ func (out *outputs) analyze(ctx context.Context, paths []string, options analyze
 
 // write writes files first: they are complete even if the reader of standard
 // output goes away.
-func (out *outputs) write(doc *report.Document, index int) error {
-	if out.csv != nil {
-		if err := out.csv.Write(doc); err != nil {
-			return err
-		}
-	}
-	if out.json != nil {
-		if err := report.WriteJSON(out.json, doc, len(out.o.captures()) > 1); err != nil {
-			return err
-		}
+func (out *outputs) write(docs *documents, index int) error {
+	if err := out.files(docs); err != nil {
+		return err
 	}
 	if out.quiet() {
 		return nil
@@ -261,11 +295,48 @@ func (out *outputs) write(doc *report.Document, index int) error {
 			return err
 		}
 	}
+	language, screen := out.o.speech.on(out.screen)
+	doc := docs.in(language)
 	if len(out.o.captures()) > 1 {
-		name := out.screen.Paint(terminal.Bold, "== "+out.screen.Text(doc.Capture.File)+" ==")
+		name := screen.Paint(terminal.Bold, "== "+screen.Text(doc.Capture.File)+" ==")
 		if _, err := fmt.Fprintf(out.std.out, "%s\n\n", name); err != nil {
 			return err
 		}
 	}
-	return report.WriteText(out.std.out, doc, out.screen)
+	return report.WriteText(out.std.out, doc, screen)
+}
+
+// files writes what is asked for beside the report for people.
+func (out *outputs) files(docs *documents) error {
+	if out.csv != nil {
+		if err := out.csv.Write(docs.in(messages.English)); err != nil {
+			return err
+		}
+	}
+	if out.htmlFile != nil {
+		if err := page.Write(out.htmlFile, docs.all(out.o.speech.Language)...); err != nil {
+			return err
+		}
+	}
+	if out.markdown != nil {
+		if err := out.writeMarkdown(docs); err != nil {
+			return err
+		}
+	}
+	if out.json != nil {
+		return report.WriteJSON(out.json, docs.in(messages.English), len(out.o.captures()) > 1)
+	}
+	return nil
+}
+
+// writeMarkdown writes the report for others, several of them with a rule in
+// between. Markdown is UTF-8 everywhere.
+func (out *outputs) writeMarkdown(docs *documents) error {
+	if out.reports > 0 {
+		if _, err := io.WriteString(out.markdown, "\n---\n\n"); err != nil {
+			return err
+		}
+	}
+	out.reports++
+	return report.WriteMarkdown(out.markdown, docs.shared(out.o.speech.Language))
 }

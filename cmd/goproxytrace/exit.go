@@ -94,7 +94,11 @@ func codeOf(err error) int {
 // names and bytes from outside.
 func complain(std streams, err error) {
 	o := terminal.Detect(std.err, terminal.Never, func(string) string { return "" })
-	fmt.Fprintf(std.err, "goproxytrace: %s\n", lines(o, err.Error()))
+	text := err.Error()
+	if errors.Is(err, context.Canceled) {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
+	fmt.Fprintf(std.err, "goproxytrace: %s\n", lines(o, text))
 	var h hinted
 	for e := err; errors.As(e, &h); e = h.error {
 		for _, s := range h.hints {
@@ -123,7 +127,7 @@ func explainOpen(path string, err error) error {
 		return withHint(err, "goproxytrace reads pcap and pcapng files, plain or compressed with gzip or zstd",
 			"tcpdump -w, dumpcap and Wireshark write them; text that tcpdump prints is none")
 	case errors.Is(err, fs.ErrNotExist):
-		for _, suffix := range []struct{ ext, flag string }{{".json", "--json"}, {".csv", "--connections"}} {
+		for _, suffix := range []struct{ ext, flag string }{{".json", "--json"}, {".csv", "--connections"}, {".md", "--markdown"}} {
 			if strings.HasSuffix(path, suffix.ext) {
 				return withHint(err, fmt.Sprintf("to write a file, join flag and name: %s=%s", suffix.flag, path))
 			}

@@ -9,11 +9,12 @@ import (
 
 	"goproxytrace/internal/terminal"
 	"goproxytrace/report"
+	"goproxytrace/report/messages"
 )
 
 func newExplainCommand(std streams) *cobra.Command {
-	markdown, color := false, ""
-	mode := terminal.Auto
+	markdown, color, lang := false, "", ""
+	mode, language := terminal.Auto, speech{}
 	cmd := &cobra.Command{
 		Use:   "explain [CLASS]",
 		Short: "Say what a verdict rests on and what it cannot say",
@@ -32,20 +33,25 @@ Without CLASS all of them are listed.`,
 			if mode, err = terminal.ParseColorMode(color); err != nil {
 				return usagef("--color: %w", err)
 			}
-			return nil
+			language, err = parseLanguage(lang, os.Getenv)
+			return err
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			topics, all := report.Topics(), len(args) == 0
+			all := len(args) == 0
+			l, o := language.on(terminal.Detect(std.out, mode, os.Getenv))
+			if markdown {
+				l = language.Language // it is UTF-8 everywhere
+			}
+			topics := report.Topics(l)
 			if !all {
 				var err error
-				if topics, err = findTopics(args[0]); err != nil {
+				if topics, err = findTopics(args[0], l); err != nil {
 					return err
 				}
 			}
-			o := terminal.Detect(std.out, mode, os.Getenv)
 			switch {
 			case markdown && all:
-				return report.WriteVerdictsMarkdown(std.out)
+				return report.WriteVerdictsMarkdown(std.out, l)
 			case markdown:
 				return report.WriteTopicsMarkdown(std.out, topics)
 			case all:
@@ -58,12 +64,13 @@ Without CLASS all of them are listed.`,
 	f := cmd.Flags()
 	f.BoolVar(&markdown, "markdown", false, "print Markdown; without CLASS the whole of docs/verdicts.md")
 	addColorFlag(cmd, &color)
+	addLanguageFlag(cmd, &lang)
 	return cmd
 }
 
 // findTopics finds what a name stands for; the error says what may be meant.
-func findTopics(name string) ([]report.Topic, error) {
-	topics, err := report.FindTopics(name)
+func findTopics(name string, l messages.Language) ([]report.Topic, error) {
+	topics, err := report.FindTopics(name, l)
 	var unknown *report.UnknownTopicError
 	if !errors.As(err, &unknown) {
 		return topics, err
@@ -80,7 +87,7 @@ func completeTopics(_ *cobra.Command, args []string, start string) ([]string, co
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var out []string
-	for _, t := range report.Topics() {
+	for _, t := range report.Topics(messages.English) {
 		if strings.HasPrefix(t.ID, start) {
 			out = append(out, cobra.CompletionWithDesc(t.ID, t.Title))
 		}

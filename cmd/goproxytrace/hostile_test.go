@@ -99,7 +99,7 @@ func TestHostileNames(t *testing.T) {
 	program, dir := program(t), t.TempDir()
 	writeHostileCapture(t, filepath.Join(dir, "case.pcapng"))
 	for _, args := range [][]string{
-		{"case.pcapng"}, {"--json", "case.pcapng"}, {"--connections=-", "case.pcapng"}, {"--frames", "case.pcapng"},
+		{"case.pcapng"}, {"--lang=zh", "case.pcapng"}, {"--json", "case.pcapng"}, {"--markdown", "--no-redact", "case.pcapng"}, {"--connections=-", "case.pcapng"}, {"--frames", "case.pcapng"},
 		{"--host", "evil\x1b[31m", "case.pcapng"}, {"--fail-on", "evil\x1b[31m\u202e", "case.pcapng"}, {"\x1b[31m\u202e.pcapng"},
 	} {
 		cmd := exec.Command(program, append([]string{"analyze"}, args...)...)

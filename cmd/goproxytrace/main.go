@@ -35,5 +35,7 @@ func run(args []string, std streams) int {
 	keepBrokenPipes()
 	root := newRootCommand(std)
 	root.SetArgs(args)
-	return finish(std, root.ExecuteContext(ctx))
+	code := finish(std, root.ExecuteContext(ctx))
+	keepWindow(args, std)
+	return code
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,10 +22,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite README.md's examples and its picture")
 
-const (
-	readme  = "../../README.md"
-	picture = "../../docs/report.svg"
-)
+const picture = "../../docs/report.svg"
+
+// readmes are the README in each language.
+var readmes = []string{"../../README.md", "../../README.zh.md"}
 
 // readmeEnv is what the README says its examples ran with.
 func readmeEnv() []string { return append(testEnv(), "GOPROXY=https://proxy.example", "COLUMNS=110") }
@@ -41,7 +42,15 @@ func workplace(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range slices.Concat(files, words, []string{readme}) {
+	cases, err := filepath.Glob("../../testdata/cases/*.pcapng")
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no case files: %v", err)
+	}
+	compared, err := filepath.Glob("../../testdata/compare/*")
+	if err != nil || len(compared) == 0 {
+		t.Fatalf("nothing to compare: %v", err)
+	}
+	for _, f := range slices.Concat(files, words, cases, compared, readmes) {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
@@ -91,8 +100,17 @@ func runExample(t *testing.T, program, dir, line string) string {
 	return text
 }
 
-// The README's examples are what the program prints.
+// The READMEs' examples are what the program prints.
 func TestReadme(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the README shows UTF-8; on Windows a pipe gets ASCII")
+	}
+	for _, path := range readmes {
+		t.Run(filepath.Base(path), func(t *testing.T) { checkReadme(t, path) })
+	}
+}
+
+func checkReadme(t *testing.T, readme string) {
 	raw, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
@@ -116,8 +134,8 @@ func TestReadme(t *testing.T) {
 		}
 		return
 	}
-	t.Errorf("README.md differs from what the program prints (go test ./cmd/goproxytrace -update rewrites it, -want +got):\n%s",
-		cmp.Diff(strings.Split(string(raw), "\n"), strings.Split(fresh, "\n")))
+	t.Errorf("%s differs from what the program prints (go test ./cmd/goproxytrace -update rewrites it, -want +got):\n%s",
+		filepath.Base(readme), cmp.Diff(strings.Split(string(raw), "\n"), strings.Split(fresh, "\n")))
 }
 
 // The README's picture is the coloured report on the stalled download.

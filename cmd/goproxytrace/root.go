@@ -13,19 +13,21 @@ func newRootCommand(std streams) *cobra.Command {
 		Use:   "goproxytrace",
 		Short: "Say where a go module download died",
 		Long: `Goproxytrace reads network captures of go commands that hang or fail while they
-download modules, and says how far each connection came, where it died and what
-in the capture shows that.`,
-		Example:       "  goproxytrace analyze stalled.pcapng",
+download modules, or captures while they do, and says how far each connection
+came, where it died and what in the capture shows that.`,
+		Example:       "  goproxytrace live -- go mod download\n  goproxytrace analyze stalled.pcapng",
 		Args:          rootArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	cobra.MousetrapHelpText = "" // keepWindow shows the help itself
 	cmd.SetIn(std.in)
 	cmd.SetOut(std.out)
 	cmd.SetErr(std.err)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(newAnalyzeCommand(std), newExplainCommand(std), newVersionCommand(std))
+	cmd.AddCommand(newAnalyzeCommand(std), newCompareCommand(std), newLiveCommand(std), newProbeCommand(std), newScrubCommand(std), newBundleCommand(std),
+		newInterfacesCommand(std), newDoctorCommand(std), newExplainCommand(std), newVersionCommand(std))
 	cmd.InitDefaultCompletionCmd("completion")
 	cmd.InitDefaultHelpCmd()
 	for _, c := range cmd.Commands() {
