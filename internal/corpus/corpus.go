@@ -27,19 +27,26 @@ func Dir(t testing.TB) string {
 	if dir := os.Getenv(Env); dir != "" {
 		return dir
 	}
-	for dir, err := os.Getwd(); err == nil; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			c := filepath.Join(filepath.Dir(dir), "shared", "corpus")
-			if _, err := os.Stat(c); err == nil {
-				return c
-			}
-			break
-		}
-		if filepath.Dir(dir) == dir {
-			break
-		}
+	if c := besideModule("corpus"); c != "" {
+		return c
 	}
 	Skip(t, "the capture corpus is not here: set "+Env)
+	return ""
+}
+
+// besideModule returns what the directory of shared files beside the module has
+// under this name, empty where there is no such thing.
+func besideModule(name string) string {
+	for dir, err := os.Getwd(); err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+			continue
+		}
+		path := filepath.Join(filepath.Dir(dir), "shared", name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		break
+	}
 	return ""
 }
 

@@ -6,22 +6,60 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// capture starts dumpcap at the client and returns when it listens.
-func (l *Lab) capture(ctx context.Context, file string, interfaces []string) (*process, error) {
+// captures starts what the scenario wants captured.
+func (l *Lab) captures(ctx context.Context, s *Scenario, r *Result) (list captures, err error) {
+	interfaces := s.Interfaces
+	if interfaces == nil {
+		interfaces = []string{"eth0"}
+	}
+	if s.FarCapture {
+		r.FarCapture = strings.TrimSuffix(r.Capture, ".pcapng") + ".server.pcapng"
+		p, err := l.capture(ctx, l.server, r.FarCapture, []string{"eth0"}, s)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	p, err := l.capture(ctx, l.client, r.Capture, interfaces, s)
+	if err != nil {
+		list.stop()
+		return nil, err
+	}
+	return append(list, p), nil
+}
+
+// captures are the captures under way, the client's last.
+type captures []*process
+
+// stop ends them, the client's first.
+func (list captures) stop() (err error) {
+	for i := len(list) - 1; i >= 0; i-- {
+		err = errors.Join(err, list[i].stop(syscall.SIGINT))
+	}
+	return err
+}
+
+// capture starts dumpcap in a namespace and returns when it listens.
+func (l *Lab) capture(ctx context.Context, namespace, file string, interfaces []string, s *Scenario) (*process, error) {
 	tool, err := exec.LookPath("dumpcap")
 	if err != nil {
 		return nil, err
 	}
-	if interfaces == nil {
-		interfaces = []string{"eth0"}
-	}
 	arguments := []string{"-n", "-q"}
+	// Given before the first interface they hold for all.
+	if s.Filter != "" {
+		arguments = append(arguments, "-f", s.Filter)
+	}
+	if s.Snap > 0 {
+		arguments = append(arguments, "-s", strconv.Itoa(s.Snap))
+	}
 	for _, name := range interfaces {
 		arguments = append(arguments, "-i", name)
 	}
@@ -29,7 +67,7 @@ func (l *Lab) capture(ctx context.Context, file string, interfaces []string) (*p
 	listening := make(chan struct{})
 	w := &waitFor{text: "File: ", found: listening}
 	cmd.Stderr = w
-	p, err := start(l.client, cmd)
+	p, err := start(namespace, cmd)
 	if err != nil {
 		return nil, err
 	}

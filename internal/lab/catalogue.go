@@ -15,7 +15,8 @@ const stall = 48 * time.Second
 // Catalogue returns the scenarios in a fixed order.
 func Catalogue() []Scenario {
 	return slices.Concat(healthyScenarios(), fallbackScenarios(), lookupScenarios(), connectScenarios(), localScenarios(),
-		helloScenarios(), resetScenarios(), refusalScenarios(), tunnelScenarios(), responseScenarios(), transferScenarios(), clientScenarios())
+		helloScenarios(), resetScenarios(), refusalScenarios(), tunnelScenarios(), responseScenarios(), transferScenarios(), clientScenarios(),
+		verificationScenarios(), inspectScenarios(), captureScenarios())
 }
 
 // healthy is the truth where nothing died.
@@ -39,3 +40,11 @@ func large() []Module { return []Module{{"example.net/large", 3 << 20}} }
 func small() []Module { return []Module{{"example.net/tiny", 3000}} }
 
 const ms = time.Millisecond
+
+// forged is the least round trip of scenarios with a forger: he takes 2 or
+// 3 ms, and is to be faster than the far end. brisk is the longest of those
+// that repeat so much that a longer one would take minutes.
+const (
+	forged = 15 * ms
+	brisk  = 80 * ms
+)

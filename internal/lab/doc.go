@@ -13,8 +13,13 @@
 // dumpcap, git and go; Missing says what is not there. On other systems the
 // package is empty.
 //
+// A seed other than zero draws all of a scenario that its fault does not rest on
+// (Vary), and makes up further scenarios (Stress), so that each seed gives really
+// different runs; the same seed gives the same ones, up to timing.
+//
 // A fault is a value of the Scenario (a rule of the client's packet filter, an
-// element of the middlebox, a hook of a server, a deed to the go command) and
+// element of the middlebox, a hook of a server, a program between the go command
+// and the wire, a deed to the go command) and
 // not a case in the runner, so a new scenario is one more entry of a
 // catalogue and needs no code elsewhere.
 package lab

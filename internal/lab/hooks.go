@@ -106,7 +106,7 @@ func NoAnswer(ctx context.Context, _ *Lab, _ http.ResponseWriter, _ *http.Reques
 
 // CutThenThink cuts the path when the request's acknowledgement is back.
 func CutThenThink(ctx context.Context, l *Lab, _ http.ResponseWriter, _ *http.Request) bool {
-	pause(ctx, 500*time.Millisecond)
+	pause(ctx, l.calm())
 	l.Cut()
 	<-ctx.Done()
 	return true
@@ -139,22 +139,22 @@ func PauseBody(d time.Duration) func(context.Context, *Lab, *net.TCPConn) {
 }
 
 // ResetBody resets the connection when the client has what was sent.
-func ResetBody(ctx context.Context, _ *Lab, c *net.TCPConn) {
-	pause(ctx, 300*time.Millisecond)
+func ResetBody(ctx context.Context, l *Lab, c *net.TCPConn) {
+	pause(ctx, l.calm())
 	c.SetLinger(0)
 	c.Close()
 }
 
-// CloseBody ends the connection with FIN.
-func CloseBody(ctx context.Context, _ *Lab, c *net.TCPConn) {
-	pause(ctx, 300*time.Millisecond)
+// CloseBody ends the connection with FIN when the client has what was sent.
+func CloseBody(ctx context.Context, l *Lab, c *net.TCPConn) {
+	pause(ctx, l.calm())
 	c.Close()
 }
 
 // LoseBody cuts the path when the client has what was sent: what arrives no
 // more leaves no hole.
 func LoseBody(ctx context.Context, l *Lab, _ *net.TCPConn) {
-	pause(ctx, 500*time.Millisecond)
+	pause(ctx, l.calm())
 	l.Cut()
 	<-ctx.Done()
 }

@@ -6,6 +6,7 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type Box struct {
 	flows  map[flowKey]*flow
 	queue  frameQueue
 	order  uint64
+	now    time.Time     // when the frame under way came
+	late   time.Duration // by how much a forged frame left too late at most
+	deeds  []Deed
 	wake   chan struct{}
 
 	near, away *link
@@ -68,18 +72,19 @@ func (b *Box) read(l *link, up bool) {
 	defer b.done.Done()
 	buf := make([]byte, 1<<16)
 	for {
-		n, err := l.receive(buf)
+		n, at, err := l.receive(buf)
 		if err != nil {
 			return
 		}
-		b.take(append([]byte(nil), buf[:n]...), up)
+		b.take(append([]byte(nil), buf[:n]...), up, at)
 	}
 }
 
-// take sends one frame through the elements.
-func (b *Box) take(frame []byte, up bool) {
+// take sends one frame, which came at the given time, through the elements.
+func (b *Box) take(frame []byte, up bool, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.now = at
 	p := parse(frame, up)
 	if p == nil { // ARP, and what is not ours to judge
 		b.push(frame, up, 0)
@@ -89,7 +94,7 @@ func (b *Box) take(frame []byte, up bool) {
 		b.track(p)
 	}
 	if b.cut.Load() && !neighbour(p) {
-		b.dropped.Add(1)
+		b.drop(p)
 		return
 	}
 	if neighbour(p) { // its hop limit must stay 255 (RFC 4861, section 7.1)
@@ -98,12 +103,33 @@ func (b *Box) take(frame []byte, up bool) {
 	}
 	for _, e := range b.elements {
 		if !e(p) {
-			b.dropped.Add(1)
+			b.drop(p)
 			return
 		}
 	}
 	p.setTTL(max(p.ttl(), b.hops+1) - b.hops)
 	b.push(frame, up, b.half+p.Delay)
+}
+
+// maxDeeds bounds what is told one by one.
+const maxDeeds = 10_000
+
+func (b *Box) tell(p *Packet, injected bool, at time.Time) {
+	if p != nil && len(b.deeds) < maxDeeds {
+		b.deeds = append(b.deeds, Deed{Time: at.UnixNano(), Injected: injected, Up: p.Up, Proto: p.proto, Flags: p.flags, Payload: len(p.payload)})
+	}
+}
+
+func (b *Box) drop(p *Packet) {
+	b.dropped.Add(1)
+	b.tell(p, false, b.now)
+}
+
+// told is what the middlebox did so far.
+func (b *Box) told() []Deed {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.deeds)
 }
 
 // neighbour is true for the messages of IPv6 neighbour and router discovery.
@@ -114,12 +140,18 @@ func neighbour(p *Packet) bool {
 // inject sends a frame of the middlebox's own. The caller is an element.
 func (b *Box) inject(frame []byte, up bool, after time.Duration) {
 	b.injected.Add(1)
-	b.push(frame, up, after)
+	b.tell(parse(frame, up), true, b.now.Add(after))
+	b.enqueue(queued{due: b.now.Add(after), frame: frame, up: up, forged: true})
 }
 
 func (b *Box) push(frame []byte, up bool, after time.Duration) {
+	b.enqueue(queued{due: b.now.Add(after), frame: frame, up: up})
+}
+
+func (b *Box) enqueue(q queued) {
 	b.order++
-	heap.Push(&b.queue, queued{time.Now().Add(after), b.order, frame, up})
+	q.order = b.order
+	heap.Push(&b.queue, q)
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -147,6 +179,9 @@ func (b *Box) deliver() {
 				break
 			}
 			q := heap.Pop(&b.queue).(queued)
+			if q.forged {
+				b.late = max(b.late, -wait)
+			}
 			b.send(q.frame, q.up)
 			wait = 200 * time.Millisecond
 		}
@@ -157,6 +192,13 @@ func (b *Box) deliver() {
 		case <-b.wake:
 		}
 	}
+}
+
+// lateness is by how much a forged frame left too late at most.
+func (b *Box) lateness() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.late
 }
 
 // close stops the bridge; the interfaces stay.
@@ -173,6 +215,8 @@ type queued struct {
 	order uint64 // frames that are due together keep their order
 	frame []byte
 	up    bool
+	// forged is true for a frame of the middlebox's own.
+	forged bool
 }
 
 type frameQueue []queued

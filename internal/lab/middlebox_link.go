@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,8 +44,9 @@ func openLink(name string) (*link, error) {
 	return &link{file, raw}, nil
 }
 
-// receive reads one frame that came in; an error says that the link is closed.
-func (l *link) receive(b []byte) (n int, err error) {
+// receive reads one frame that came in, and says when that was: on a busy machine
+// some time ago. An error says that the link is closed.
+func (l *link) receive(b []byte) (n int, at time.Time, err error) {
 	for {
 		incoming := false
 		err = l.raw.Read(func(fd uintptr) bool {
@@ -56,12 +59,23 @@ func (l *link) receive(b []byte) (n int, err error) {
 			// Other errors tell of the interface's past (it was down).
 			ll, ok := from.(*unix.SockaddrLinklayer)
 			incoming = failed == nil && !(ok && ll.Pkttype == unix.PACKET_OUTGOING)
+			at = arrival(fd)
 			return true
 		})
 		if err != nil || incoming {
-			return n, err
+			return n, at, err
 		}
 	}
+}
+
+// arrival is when the kernel took the socket's latest frame; now, where it does
+// not know.
+func arrival(fd uintptr) time.Time {
+	var t unix.Timespec
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.SIOCGSTAMPNS, uintptr(unsafe.Pointer(&t))); errno != 0 {
+		return time.Now()
+	}
+	return time.Unix(t.Unix())
 }
 
 // send writes one frame. One that the link does not take is lost, as on any

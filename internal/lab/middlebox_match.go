@@ -72,6 +72,14 @@ func From(offset uint32) Match {
 	return func(p *Packet) bool { return Data(p) && p.offset() == offset }
 }
 
+// Over matches data segments that hold the byte at an offset of their
+// direction's data.
+func Over(offset uint32) Match {
+	return func(p *Packet) bool {
+		return Data(p) && p.offset() <= offset && offset < p.offset()+uint32(len(p.payload))
+	}
+}
+
 // To matches packets to an address.
 func To(address string) Match {
 	a := netip.MustParseAddr(address)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,9 +84,9 @@ func hello(name string) []byte {
 // shake takes a connection to where the ClientHello may come.
 func shake(b *Box, t *testing.T) {
 	t.Helper()
-	b.take(segment(clientEnd, serverEnd, flagSYN, 1000, 0, nil), true)
-	b.take(segment(serverEnd, clientEnd, flagSYN|flagACK, 5000, 1001, nil), false)
-	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5001, nil), true)
+	b.take(segment(clientEnd, serverEnd, flagSYN, 1000, 0, nil), true, time.Now())
+	b.take(segment(serverEnd, clientEnd, flagSYN|flagACK, 5000, 1001, nil), false, time.Now())
+	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5001, nil), true, time.Now())
 	if got := b.sent(t); len(got) != 3 {
 		t.Fatalf("%d packets of the handshake came through", len(got))
 	}
@@ -95,8 +96,8 @@ func shake(b *Box, t *testing.T) {
 func sayHello(b *Box, t *testing.T, name string) []*Packet {
 	t.Helper()
 	h := hello(name)
-	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5001, h[:1448]), true)
-	b.take(segment(clientEnd, serverEnd, flagPSH|flagACK, 1001+1448, 5001, h[1448:]), true)
+	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5001, h[:1448]), true, time.Now())
+	b.take(segment(clientEnd, serverEnd, flagPSH|flagACK, 1001+1448, 5001, h[1448:]), true, time.Now())
 	return b.sent(t)
 }
 
@@ -230,11 +231,11 @@ func TestResidualSparesTheFirst(t *testing.T) {
 	if got := sayHello(b, t, ProxyName); len(got) != 2 {
 		t.Errorf("first connection: %d segments came through", len(got))
 	}
-	b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40001), serverEnd, flagSYN, 9, 0, nil), true)
+	b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40001), serverEnd, flagSYN, 9, 0, nil), true, time.Now())
 	if got := b.sent(t); len(got) != 0 {
 		t.Error("a second connection came through")
 	}
-	b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40002), netip.AddrPortFrom(siteAddrs[SecondName].v4, 443), flagSYN, 9, 0, nil), true)
+	b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40002), netip.AddrPortFrom(siteAddrs[SecondName].v4, 443), flagSYN, 9, 0, nil), true, time.Now())
 	if got := b.sent(t); len(got) != 1 {
 		t.Error("a connection to another server did not come through")
 	}
@@ -247,16 +248,16 @@ func TestCutIsOfOneConnectionCutAllOfEvery(t *testing.T) {
 	}{{Cut(Past(10)), 1}, {CutAll(Past(10)), 0}} {
 		b := testBox(c.maker)
 		shake(b, t)
-		b.take(segment(serverEnd, clientEnd, flagACK, 5001, 1001, make([]byte, 10)), false)
+		b.take(segment(serverEnd, clientEnd, flagACK, 5001, 1001, make([]byte, 10)), false, time.Now())
 		if len(b.sent(t)) != 1 {
 			t.Error("cut too early")
 		}
-		b.take(segment(serverEnd, clientEnd, flagACK, 5011, 1001, make([]byte, 1)), false)
-		b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5011, nil), true)
+		b.take(segment(serverEnd, clientEnd, flagACK, 5011, 1001, make([]byte, 1)), false, time.Now())
+		b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5011, nil), true, time.Now())
 		if len(b.sent(t)) != 0 {
 			t.Error("not cut")
 		}
-		b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40001), serverEnd, flagSYN, 9, 0, nil), true)
+		b.take(segment(netip.AddrPortFrom(clientAddr.v4, 40001), serverEnd, flagSYN, 9, 0, nil), true, time.Now())
 		if got := len(b.sent(t)); got != c.want {
 			t.Errorf("%d packets of another connection, want %d", got, c.want)
 		}
@@ -268,13 +269,13 @@ func TestLossIsTheShare(t *testing.T) {
 	shake(b, t)
 	through := 0
 	for i := range 2000 {
-		b.take(segment(serverEnd, clientEnd, flagACK, 5001+uint32(i), 1001, []byte{0}), false)
+		b.take(segment(serverEnd, clientEnd, flagACK, 5001+uint32(i), 1001, []byte{0}), false, time.Now())
 		through += len(b.sent(t))
 	}
 	if through < 1300 || through > 1500 {
 		t.Errorf("%d of 2000 came through, want about 1400", through)
 	}
-	b.take(segment(serverEnd, clientEnd, flagACK, 7001, 1001, nil), false)
+	b.take(segment(serverEnd, clientEnd, flagACK, 7001, 1001, nil), false, time.Now())
 	if len(b.sent(t)) != 1 {
 		t.Error("what does not match was lost")
 	}
@@ -285,7 +286,7 @@ func TestPolicerAndShaper(t *testing.T) {
 		b := testBox(m)
 		shake(b, t)
 		for i := range 100 {
-			b.take(segment(serverEnd, clientEnd, flagACK, 5001+uint32(i)*960, 1001, make([]byte, 960)), false)
+			b.take(segment(serverEnd, clientEnd, flagACK, 5001+uint32(i)*960, 1001, make([]byte, 960)), false, time.Now())
 		}
 		for _, q := range b.queue {
 			last = max(last, time.Until(q.due)-b.half)
@@ -304,7 +305,7 @@ func TestPolicerAndShaper(t *testing.T) {
 
 func TestICMPQuotesAndDrops(t *testing.T) {
 	b := testBox(ICMP(3, 13, 0, false, Syn), TooBig(1400))
-	b.take(segment(clientEnd, serverEnd, flagSYN, 1000, 0, nil), true)
+	b.take(segment(clientEnd, serverEnd, flagSYN, 1000, 0, nil), true, time.Now())
 	got := b.sent(t)
 	if len(got) != 1 || got[0].Up || got[0].proto != protoICMP || got[0].src.Addr() != hopAddr.v4 || got[0].body[0] != 3 || got[0].body[1] != 13 {
 		t.Fatalf("a SYN gives %+v", got)
@@ -312,11 +313,11 @@ func TestICMPQuotesAndDrops(t *testing.T) {
 	if q := got[0].body[8:]; !bytes.Equal(q[12:20], append(clientAddr.v4.AsSlice(), siteAddrs[ProxyName].v4.AsSlice()...)) {
 		t.Errorf("it quotes %x", q)
 	}
-	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 1, make([]byte, 1448)), true)
+	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 1, make([]byte, 1448)), true, time.Now())
 	if got = b.sent(t); len(got) != 1 || got[0].body[1] != 4 || binary.BigEndian.Uint32(got[0].body[4:]) != 1400 {
 		t.Fatalf("a large packet gives %+v", got)
 	}
-	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 1, make([]byte, 500)), true)
+	b.take(segment(clientEnd, serverEnd, flagACK, 1001, 1, make([]byte, 500)), true, time.Now())
 	if got = b.sent(t); len(got) != 1 || !got[0].Up {
 		t.Errorf("a small packet gives %+v", got)
 	}
@@ -334,11 +335,11 @@ func TestForgedAnswer(t *testing.T) {
 		return datagram(clientEnd, netip.AddrPortFrom(resolverAddr.v4, 53), protoUDP, append(h, text...))
 	}
 	b := testBox(Forge(ProxyName, wrongAddr))
-	b.take(ask(SecondName), true)
+	b.take(ask(SecondName), true, time.Now())
 	if got := b.sent(t); len(got) != 1 || !got[0].Up {
 		t.Errorf("another name gives %d packets", len(got))
 	}
-	b.take(ask(ProxyName), true)
+	b.take(ask(ProxyName), true, time.Now())
 	var forged *Packet
 	got := b.sent(t)
 	for _, p := range got {
@@ -367,6 +368,26 @@ func FuzzParse(f *testing.F) {
 	f.Add(segment(netip.AddrPortFrom(siteAddrs[ProxyName].v6, 443), netip.AddrPortFrom(clientAddr.v6, 9), flagRST, 1, 2, nil), false)
 	f.Fuzz(func(t *testing.T, frame []byte, up bool) {
 		b := testBox(Inject(Reset{InLine: true, Each: true}, Hello), Forge(ProxyName, wrongAddr), TooBig(100), Drop(Named("x")))
-		b.take(frame, up)
+		b.take(frame, up, time.Now())
 	})
+}
+
+// TestForgerIsLate holds that a forged frame is due by when its occasion came, not
+// by when the middlebox got to see it, and that what it leaves too late is told.
+func TestForgerIsLate(t *testing.T) {
+	for _, c := range []struct {
+		ago  time.Duration // since the ClientHello came
+		late bool
+	}{{0, false}, {300 * time.Millisecond, true}} {
+		b := testBox(Inject(Reset{TTL: 77, After: 100 * time.Millisecond}, HelloStart))
+		shake(b, t)
+		b.take(segment(clientEnd, serverEnd, flagACK, 1001, 5001, hello("proxy.example")[:1448]), true, time.Now().Add(-c.ago))
+		forged := slices.IndexFunc(b.queue, func(q queued) bool { return q.forged })
+		if forged < 0 {
+			t.Fatal("nothing was forged")
+		}
+		if wait := time.Until(b.queue[forged].due); (wait < 0) != c.late {
+			t.Errorf("%v after the occasion, the forged reset is due in %v", c.ago, wait)
+		}
+	}
 }

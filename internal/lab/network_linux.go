@@ -64,6 +64,11 @@ func newLab(ctx context.Context, path *Path, seed uint64) (_ *Lab, err error) {
 	if err := l.offloads(path.Plain); err != nil {
 		return nil, err
 	}
+	for _, ns := range []string{l.client, l.server} {
+		if err := inNamespace(ns, func() error { return path.transport(ns == l.client) }); err != nil {
+			return nil, err
+		}
+	}
 	for ns, chains := range map[string]map[string][]string{
 		l.client: {"output": path.Output, "input": path.Input},
 		l.router: {"forward": path.Forward},
@@ -103,10 +108,28 @@ func sysctls(six bool) error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
+// transport sets what the path asks of an end's TCP.
+func (p *Path) transport(client bool) error {
+	set := func(name, value string) error { return os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0) }
+	var errs []error
+	if p.Unstamped {
+		errs = append(errs, set("tcp_timestamps", "0"))
+	}
+	if p.Unselective {
+		errs = append(errs, set("tcp_sack", "0"), set("tcp_dsack", "0"))
+	}
+	if p.Window > 0 && client {
+		first := strconv.Itoa(min(p.Window, 131_072))
+		errs = append(errs, set("tcp_rmem", "4096 "+first+" "+strconv.Itoa(p.Window)))
+	}
+	return errors.Join(errs...)
+}
+
 // link makes client - router - middlebox - server.
 func (l *Lab) link(ctx context.Context, path *Path) error {
-	six := path.Family != IPv4Only
-	configure := func(device string, list ...addresses) (lines []string) {
+	six, far := path.Family != IPv4Only, strconv.Itoa(path.FarMTU)
+	configure := func(device string, mtu int, list ...addresses) (lines []string) {
+		lines = append(lines, "link set "+device+" mtu "+strconv.Itoa(mtu))
 		for _, a := range list {
 			lines = append(lines, "addr add "+a.v4.String()+"/24 dev "+device)
 			if six {
@@ -131,13 +154,13 @@ func (l *Lab) link(ctx context.Context, path *Path) error {
 		ns    string
 		lines []string
 	}{
-		{l.client, append([]string{"link set lo up", "link add eth0 type veth peer name lan netns " + l.router}, configure("eth0", clientAddr)...)},
-		{l.router, append([]string{"link set lo up", "link add wan type veth peer name near netns " + l.middle}, configure("wan", wanAddr)...)},
-		{l.router, configure("lan", lanAddr)},
+		{l.client, append([]string{"link set lo up", "link add eth0 type veth peer name lan netns " + l.router}, configure("eth0", path.MTU, clientAddr)...)},
+		{l.router, append([]string{"link set lo up", "link add wan type veth peer name near netns " + l.middle}, configure("wan", path.FarMTU, wanAddr)...)},
+		{l.router, configure("lan", path.MTU, lanAddr)},
 		// Addresses that nobody has are beyond the middlebox too.
 		{l.router, []string{"route add 198.51.100.0/24 via " + siteAddrs[ProxyName].v4.String()}},
-		{l.middle, []string{"link add away type veth peer name eth0 netns " + l.server, "link set near up", "link set away up"}},
-		{l.server, append([]string{"link set lo up"}, configure("eth0", everyone...)...)},
+		{l.middle, []string{"link add away type veth peer name eth0 netns " + l.server, "link set near mtu " + far, "link set away mtu " + far, "link set near up", "link set away up"}},
+		{l.server, append([]string{"link set lo up"}, configure("eth0", path.FarMTU, everyone...)...)},
 		{l.server, routes(wanAddr)},
 		{l.client, routes(lanAddr)},
 	} {
@@ -208,6 +231,10 @@ func (l *Lab) Client(f func()) {
 
 // Cut makes the middlebox drop everything from now on.
 func (l *Lab) Cut() { l.box.cut.Store(true) }
+
+// calm is how long it takes until the client has all of a small body that was
+// sent to it, and the server the acknowledgements: two round trips of slow start.
+func (l *Lab) calm() time.Duration { return 300*time.Millisecond + 4*l.box.half }
 
 // Pause, Interrupt and Kill send SIGSTOP, SIGINT and SIGKILL to the go
 // command and its children.

@@ -34,7 +34,6 @@ const (
 	Succeeds End = iota // with exit code zero
 	Fails               // with an error
 	Hangs               // not before Scenario.Limit
-	Anyhow              // any of these: chance decides
 )
 
 // Family says which address families a scenario has.
@@ -66,6 +65,21 @@ type Path struct {
 	// Plain switches the client's segmentation and receive offloads off: the
 	// capture shows the packets that were on the link.
 	Plain bool
+	// MTU is that of the client's link in bytes, FarMTU that of the link to
+	// the server; zero means 1,500.
+	MTU, FarMTU int
+	// Window is the client's largest receive buffer in bytes; zero means the
+	// kernel's own.
+	Window int
+	// Unstamped switches TCP timestamps off (RFC 7323), Unselective selective
+	// acknowledgements (RFC 2018).
+	Unstamped, Unselective bool
+	// Least and Most bound the round trip that Vary may draw: a fault that is
+	// a matter of time shows within them only. Zero means no bound.
+	Least, Most time.Duration
+	// Sized keeps Vary from what changes the packets' sizes: the fault is a
+	// matter of size.
+	Sized bool
 	// Box is what the middlebox does to packets, in this order.
 	Box []Maker
 	// Output, Input and Forward are nftables statements for the client's
@@ -80,8 +94,9 @@ type Path struct {
 type Site struct {
 	// Closed leaves the address without a listener on port 443.
 	Closed bool
-	// HTTP1 keeps the server from offering HTTP/2.
-	HTTP1 bool
+	// HTTP1 keeps the server from offering HTTP/2; HTTP2 keeps Vary from
+	// doing so.
+	HTTP1, HTTP2 bool
 	// Idle closes connections without a request after this time; zero never.
 	Idle time.Duration
 	// Certificate is the kind of certificate that it shows.
@@ -156,15 +171,27 @@ type Scenario struct {
 	Sums    Sums
 	// Env are further variables of the go command's environment.
 	Env []string
+	// Program is what runs at the client in place of the go command; nil for
+	// the go command. It returns what went wrong.
+	Program func(ctx context.Context, l *Lab) error
+	// FarCapture makes a second capture, at the server.
+	FarCapture bool
 	// Interfaces are what is captured; nil means the client's Ethernet.
+	// Filter is a capture filter, Snap the snapshot length in bytes; "" and
+	// zero for none.
 	Interfaces []string
+	Filter     string
+	Snap       int
 
 	Path Path
-	// Proxy and Second are module proxies, Storage is where a proxy may
-	// redirect to, SumDB and Git are what they are called.
-	Proxy, Second, Storage, SumDB, Git Site
+	// Proxy, Second, Third and Fourth are module proxies, Storage is where a
+	// proxy may redirect to, SumDB and Git are what they are called.
+	Proxy, Second, Third, Fourth, Storage, SumDB, Git Site
 	// Tunnel is a CONNECT proxy; nil for none.
 	Tunnel *Tunnel
+	// Inspector is a program at the client between the go command and the
+	// wire; nil for none.
+	Inspector *Inspector
 	// Lookup answers a DNS question; nil or a nil result answers from the
 	// zone. Silence is for no answer at all.
 	Lookup func(q dnsmessage.Question) *dnsmessage.Message
@@ -187,6 +214,8 @@ type Result struct {
 	Truth   Truth  `json:"expected"`
 	// Targets are the hosts of GOPROXY and GOSUMDB.
 	Targets []string `json:"targets"`
+	// Drawn is what the seed chose, as Vary says.
+	Drawn string `json:"drawn"`
 	// Output is what the go command printed on both its outputs.
 	Output string `json:"output"`
 	// Hung is true where the command was still running at the limit.
@@ -197,9 +226,31 @@ type Result struct {
 	PID int `json:"pid"`
 	// Took is how long the command ran, in nanoseconds.
 	Took time.Duration `json:"took"`
+	// Late is by how much a forged packet left too late at most, in
+	// nanoseconds: a busy machine keeps a forger waiting.
+	Late time.Duration `json:"late"`
+	// FarCapture is the path of the server's capture, "" for none.
+	FarCapture string `json:"far_capture,omitempty"`
+	// Deeds are what the middlebox did to packets.
+	Deeds []Deed `json:"deeds,omitempty"`
 	// Dropped and Injected count packets at the middlebox.
 	Dropped  int64 `json:"dropped"`
 	Injected int64 `json:"injected"`
+}
+
+// Deed is what the middlebox did to one packet.
+type Deed struct {
+	// Time is when the packet came, or left, in Unix nanoseconds.
+	Time int64 `json:"time"`
+	// Injected is true for a packet of the middlebox's own, false for one that
+	// it dropped; Up where it is, or was, on the way to the server.
+	Injected bool `json:"injected,omitempty"`
+	Up       bool `json:"up,omitempty"`
+	// Proto is the protocol number, Flags are TCP's, Payload is TCP's or UDP's
+	// payload in bytes.
+	Proto   byte `json:"proto"`
+	Flags   byte `json:"flags,omitempty"`
+	Payload int  `json:"payload"`
 }
 
 // seedOf makes each scenario's chance its own.

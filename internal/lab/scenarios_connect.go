@@ -19,7 +19,7 @@ func connectScenarios() []Scenario {
 	return []Scenario{
 		{
 			Name: "syn-drop", About: "every SYN to port 443 is lost",
-			Truth: truth("connect.no-answer", "network|remote", far), End: Fails, Says: "i/o timeout",
+			Truth: truth("connect.no-answer", "network|remote", far), End: Fails, Says: "i/o timeout", Modules: DefaultModules(),
 			Path: Path{Box: []Maker{Drop(Syn)}},
 		},
 		{
@@ -63,7 +63,7 @@ func connectScenarios() []Scenario {
 			Name: "residual-syn", About: "a connection is reset for its name; after that SYNs to the same address stay without an answer",
 			Truth: truth("connect.no-answer|tls.reset", "network", far), End: Fails, Says: "i/o timeout",
 			GOPROXY: bothByBar, Modules: small(), Lookup: Resolved(siteAddrs[ProxyName].v4.String()),
-			Path: Path{Box: []Maker{Inject(Reset{TTL: 57, IPID: 600, Count: 3}, All(HelloStart, Named(ProxyName))),
+			Path: Path{Least: forged, Box: []Maker{Inject(Reset{TTL: 57, IPID: 600, Count: 3}, All(HelloStart, Named(ProxyName))),
 				Residual(90*time.Second, HelloStart)}},
 		},
 	}

@@ -13,7 +13,7 @@ func lookupScenarios() []Scenario {
 	return []Scenario{
 		{
 			Name: "dns-silent", About: "the resolver answers nothing",
-			Truth: truth("dns.no-answer", "remote", far), End: Fails, Says: "i/o timeout", Lookup: Unresolved,
+			Truth: truth("dns.no-answer", "remote", far), End: Fails, Says: "i/o timeout", Modules: DefaultModules(), Lookup: Unresolved,
 		},
 		{
 			Name: "dns-dropped", About: "questions are lost on the way, offloads off",
@@ -57,7 +57,7 @@ func lookupScenarios() []Scenario {
 		{
 			Name: "dns-forged", About: "a forged answer overtakes the resolver's; the address that it gives never answers",
 			Truth: truth("dns.forged", "network", "network"), End: Fails, Says: "i/o timeout", Modules: small(),
-			Path: Path{Box: []Maker{Forge(ProxyName, wrongAddr), Drop(All(TCP, To(wrongAddr.v4.String())))}},
+			Path: Path{Least: forged, Box: []Maker{Forge(ProxyName, wrongAddr), Drop(All(TCP, To(wrongAddr.v4.String())))}},
 		},
 		{
 			Name: "dns-forged-refused", About: "a forged answer overtakes the resolver's; a host there refuses connections",

@@ -22,7 +22,7 @@ func fallbackScenarios() []Scenario {
 		},
 		{
 			Name: "fallback-bar-reset", About: "the first proxy's name provokes resets, the second delivers",
-			Truth: healthy, Quick: true, GOPROXY: bothByBar, Path: Path{Box: []Maker{Inject(Reset{TTL: 47, IPID: 11}, All(HelloStart, Named(ProxyName)))}},
+			Truth: healthy, Quick: true, GOPROXY: bothByBar, Path: Path{Least: forged, Box: []Maker{Inject(Reset{TTL: 47, IPID: 11}, All(HelloStart, Named(ProxyName)))}},
 		},
 		{
 			Name: "fallback-bar-silent", About: "the first proxy's ClientHello is lost, the second delivers after the timeout",
@@ -49,7 +49,7 @@ func fallbackScenarios() []Scenario {
 		{
 			Name: "sums-reset", About: "modules come, but the name of the checksum database provokes resets",
 			Truth: truth("tls.reset", "network", "network"), Quick: true, End: Fails, Says: "connection reset by peer",
-			Sums: DirectSums, Path: Path{Box: []Maker{Inject(Reset{TTL: 101, IPID: 7, Count: 3}, All(HelloStart, Named(SumDBName)))}},
+			Sums: DirectSums, Path: Path{Least: forged, Box: []Maker{Inject(Reset{TTL: 101, IPID: 7, Count: 3}, All(HelloStart, Named(SumDBName)))}},
 		},
 		{
 			Name: "sums-unreachable", About: "modules come, but SYNs to the checksum database stay without an answer",
@@ -64,7 +64,7 @@ func fallbackScenarios() []Scenario {
 			Name: "redirect-reset", About: "zips are redirected to a host whose name provokes resets",
 			Truth: truth("tls.reset", "network", "network"), Quick: true, End: Fails, Says: "connection reset by peer",
 			Proxy: Site{Request: For(".zip", RedirectTo(StorageName))},
-			Path:  Path{Box: []Maker{Inject(Reset{TTL: 110, IPID: 4000, Fragment: true}, All(HelloStart, Named(StorageName)))}},
+			Path:  Path{Least: forged, Box: []Maker{Inject(Reset{TTL: 110, IPID: 4000, Fragment: true}, All(HelloStart, Named(StorageName)))}},
 		},
 		{
 			Name: "redirect-refused", About: "zips are redirected to a host that refuses connections",
@@ -83,7 +83,7 @@ func fallbackScenarios() []Scenario {
 			Name: "git-reset", About: "the proxy does not know a module, and the git host's name provokes resets",
 			Truth: truth("tls.reset", "network", "network"), Quick: true, End: Fails,
 			GOPROXY: "https://" + ProxyName + ",direct", Modules: gitModule(),
-			Path: Path{Box: []Maker{Inject(Reset{TTL: 77, IPID: 153, Count: 3}, All(HelloStart, Named(GitName)))}},
+			Path: Path{Least: forged, Box: []Maker{Inject(Reset{TTL: 77, IPID: 153, Count: 3}, All(HelloStart, Named(GitName)))}},
 		},
 		{
 			Name: "ipv6-dead-ipv4-fine", About: "SYNs over IPv6 stay without an answer, IPv4 takes over after 300 ms",

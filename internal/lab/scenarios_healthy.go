@@ -15,7 +15,7 @@ func healthyScenarios() []Scenario {
 	return []Scenario{
 		{
 			Name: "healthy-h2", About: "three modules over HTTP/2, nothing wrong",
-			Truth: healthy, Quick: true,
+			Truth: healthy, Quick: true, Proxy: Site{HTTP2: true},
 		},
 		{
 			Name: "healthy-http1", About: "three modules over HTTP/1.1, nothing wrong",
@@ -28,6 +28,18 @@ func healthyScenarios() []Scenario {
 		{
 			Name: "healthy-distant", About: "the server is 150 ms away",
 			Truth: healthy, Quick: true, Path: Path{RTT: 150 * ms},
+		},
+		{
+			Name: "healthy-http1-near", About: "HTTP/1.1, the server is 1 ms away, offloads are off",
+			Truth: healthy, Quick: true, Path: Path{RTT: ms, Plain: true}, Proxy: Site{HTTP1: true},
+		},
+		{
+			Name: "healthy-http1-distant", About: "HTTP/1.1, the server is 150 ms away, offloads are off",
+			Truth: healthy, Quick: true, Path: Path{RTT: 150 * ms, Plain: true}, Proxy: Site{HTTP1: true},
+		},
+		{
+			Name: "healthy-http1-ipv6", About: "HTTP/1.1 over IPv6 alone, 1 ms away",
+			Truth: healthy, Path: Path{RTT: ms, Family: IPv6Only}, Proxy: Site{HTTP1: true},
 		},
 		{
 			Name: "healthy-ipv6", About: "IPv6 alone",
@@ -59,11 +71,11 @@ func healthyScenarios() []Scenario {
 		},
 		{
 			Name: "healthy-loss-1", About: "1 % of all packets are lost, both ways",
-			Truth: healthy, Quick: true, Modules: large(), Path: Path{Box: []Maker{Loss(0.01, TCP)}},
+			Truth: healthy, Quick: true, Modules: large(), Proxy: Site{HTTP2: true}, Path: Path{Most: brisk, Box: []Maker{Loss(0.01, TCP)}},
 		},
 		{
 			Name: "healthy-loss-3", About: "3 % of all packets are lost, both ways, HTTP/1.1",
-			Truth: healthy, Modules: large(), Proxy: Site{HTTP1: true}, Path: Path{Box: []Maker{Loss(0.03, TCP)}},
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP1: true}, Path: Path{Most: brisk, Box: []Maker{Loss(0.03, TCP)}},
 		},
 		{
 			Name: "healthy-loss-distant", About: "2 % of the packets to the client are lost on a path of 150 ms, offloads off",
@@ -79,27 +91,43 @@ func healthyScenarios() []Scenario {
 		},
 		{
 			Name: "healthy-reordered", About: "one packet in ten to the client is overtaken by later ones",
-			Truth: healthy, Quick: true, Modules: large(), Path: Path{Box: []Maker{Hold(0.1, 8*ms, All(Down, Data))}},
+			Truth: healthy, Quick: true, Modules: large(), Proxy: Site{HTTP2: true}, Path: Path{Most: brisk, Box: []Maker{Hold(0.1, 8*ms, All(Down, Data))}},
+		},
+		{
+			Name: "healthy-reordered-http1", About: "the same over HTTP/1.1, offloads off",
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP1: true}, Path: Path{Plain: true, Most: brisk, Box: []Maker{Hold(0.1, 8*ms, All(Down, Data))}},
+		},
+		{
+			Name: "healthy-shaped-http1", About: "a link of 250 kB/s with a deep queue, HTTP/1.1, 150 ms away, offloads off",
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP1: true}, Path: Path{RTT: 150 * ms, Plain: true, Box: []Maker{Shape(250_000, 500_000, Down)}},
+		},
+		{
+			Name: "healthy-policed-http1", About: "a policer drops what exceeds 200 kB/s, HTTP/1.1, IPv6, 1 ms away",
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP1: true}, Path: Path{RTT: ms, Family: IPv6Only, Box: []Maker{Police(200_000, 30_000, Down)}},
+		},
+		{
+			Name: "healthy-slow-server-http1", About: "the server thinks for 20 s before it sends a zip, HTTP/1.1, IPv6, offloads off",
+			Truth: healthy, Modules: small(), Path: Path{Family: IPv6Only, Plain: true}, Proxy: Site{HTTP1: true, Request: For(".zip", Think(20*time.Second))},
 		},
 		{
 			Name: "healthy-shaped", About: "a link of 250 kB/s with a deep queue",
-			Truth: healthy, Modules: large(), Path: Path{Box: []Maker{Shape(250_000, 500_000, Down)}},
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP2: true}, Path: Path{Box: []Maker{Shape(250_000, 500_000, Down)}},
 		},
 		{
 			Name: "healthy-policed", About: "a policer drops what exceeds 200 kB/s",
-			Truth: healthy, Modules: large(), Path: Path{Box: []Maker{Police(200_000, 30_000, Down)}},
+			Truth: healthy, Modules: large(), Proxy: Site{HTTP2: true}, Path: Path{Most: brisk, Box: []Maker{Police(200_000, 30_000, Down)}},
 		},
 		{
 			Name: "healthy-small-mtu", About: "a hop takes 1,400 bytes at most and says so by ICMP, both ways",
-			Truth: healthy, Quick: true, Path: Path{Box: []Maker{TooBig(1400)}},
+			Truth: healthy, Quick: true, Path: Path{Sized: true, Box: []Maker{TooBig(1400)}},
 		},
 		{
 			Name: "healthy-small-mtu-ipv6", About: "a hop takes 1,320 bytes at most and says so by ICMPv6 Packet Too Big",
-			Truth: healthy, Path: Path{Family: IPv6Only, Plain: true, Box: []Maker{TooBig(1320)}},
+			Truth: healthy, Path: Path{Family: IPv6Only, Plain: true, Sized: true, Box: []Maker{TooBig(1320)}},
 		},
 		{
 			Name: "healthy-slow-server", About: "the server thinks for 20 s before it sends a zip",
-			Truth: healthy, Modules: small(), Proxy: Site{Request: For(".zip", Think(20*time.Second))},
+			Truth: healthy, Modules: small(), Proxy: Site{HTTP2: true, Request: For(".zip", Think(20*time.Second))},
 		},
 		{
 			Name: "healthy-keep-alive", About: "the server thinks for 50 s; keep-alives of both ends are answered meanwhile, HTTP/1.1",
@@ -112,7 +140,9 @@ func healthyScenarios() []Scenario {
 		{
 			Name: "healthy-spare-closed", About: "the server closes connections that nobody uses, HTTP/1.1",
 			Truth: healthy, Quick: true,
-			Proxy: Site{HTTP1: true, Idle: 150 * ms, Request: For(".mod", Think(600*ms))},
+			Modules: DefaultModules(),
+			// Long enough that no pause of a busy machine looks like idleness.
+			Proxy: Site{HTTP1: true, Idle: 3 * time.Second, Request: For(".mod", Think(5*time.Second))},
 		},
 		{
 			Name: "healthy-reset-forged-ignored", About: "a forged reset outside the window is ignored and the download goes on",

@@ -35,7 +35,7 @@ func localScenarios() []Scenario {
 		},
 		{
 			Name: "local-syn-reset-unseen", About: "the same reset, but only Ethernet is captured: an answered lookup and no SYN",
-			Truth: truth("connect.not-sent", "host", "host|client"), Quick: true, End: Fails, Says: "connection refused", Linger: 7e9,
+			Truth: truth("connect.not-sent", "host", "host|client"), Quick: true, End: Fails, Says: "connection refused", Linger: 7e9, Interfaces: []string{"eth0"},
 			Path: Path{Output: []string{"tcp dport 443 reject with tcp reset"}},
 		},
 		{

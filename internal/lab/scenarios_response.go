@@ -12,7 +12,7 @@ func responseScenarios() []Scenario {
 	return []Scenario{
 		{
 			Name: "response-silent-h2", About: "the server never answers a request over HTTP/2; keep-alives are answered",
-			Truth: silent, End: Hangs, Limit: stall, Modules: small(), Proxy: Site{Request: NoAnswer},
+			Truth: silent, End: Hangs, Limit: stall, Modules: small(), Proxy: Site{HTTP2: true, Request: NoAnswer},
 		},
 		{
 			Name: "response-silent-http1", About: "the same over HTTP/1.1, offloads off",

@@ -22,7 +22,10 @@ func (l *Lab) serve(ctx context.Context, s *Scenario, ca *authority, sums *sumDB
 	if err != nil {
 		return err
 	}
-	for name, site := range map[string]*Site{ProxyName: &s.Proxy, SecondName: &s.Second, StorageName: &s.Storage, SumDBName: &s.SumDB, GitName: &s.Git} {
+	for name, site := range map[string]*Site{
+		ProxyName: &s.Proxy, SecondName: &s.Second, ThirdName: &s.Third, FourthName: &s.Fourth,
+		StorageName: &s.Storage, SumDBName: &s.SumDB, GitName: &s.Git,
+	} {
 		h := &handler{ctx: ctx, lab: l, site: site, tree: tree}
 		switch name {
 		case SumDBName:

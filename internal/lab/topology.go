@@ -12,6 +12,8 @@ import (
 const (
 	ProxyName   = "proxy.example"
 	SecondName  = "second.example"
+	ThirdName   = "third.example"
+	FourthName  = "fourth.example"
 	SumDBName   = "sum.example"
 	StorageName = "storage.example"
 	GitName     = "git.example"
@@ -25,7 +27,8 @@ var (
 	resolverAddr = far(53)
 	tunnelAddr   = far(80)
 	siteAddrs    = map[string]addresses{
-		ProxyName: far(10), SumDBName: far(11), SecondName: far(12), StorageName: far(13), GitName: far(20),
+		ProxyName: far(10), SumDBName: far(11), SecondName: far(12), StorageName: far(13), ThirdName: far(14), FourthName: far(15),
+		GitName: far(20),
 	}
 )
 
