@@ -1,0 +1,30 @@
+package winetest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A package is run again where Wine did not start a program, and for no other
+// failure.
+func TestBrokenByWine(t *testing.T) {
+	line := func(action, pkg, test, output string) string {
+		return `{"Action":"` + action + `","Package":"` + pkg + `","Test":"` + test + `","Output":"` + output + `"}` + "\n"
+	}
+	first := read(t, strings.NewReader(line("pass", "a", "TestA", "")+
+		line("output", "b", "TestB/one", "panic: Failed to load ws2_32.dll: "+wineFault+". [recovered]")+
+		line("fail", "b", "TestB/one", "")+line("fail", "b", "TestB", "")+line("pass", "b", "TestOther", "")+line("fail", "b", "", "")+
+		line("output", "c", "TestC", "a wrong answer")+line("fail", "c", "TestC", "")+line("fail", "c", "", "")))
+	if got := first.brokenByWine(); !slices.Equal(got, []string{"b"}) {
+		t.Fatalf("to be run again: %q, want b alone", got)
+	}
+	first.replace([]string{"b"}, read(t, strings.NewReader(line("pass", "b", "TestB", "")+line("pass", "b", "TestOther", ""))))
+	if first.passed["b"] != 2 || len(first.failed["b"]) != 0 || len(first.failed["c"]) != 2 {
+		t.Errorf("after the second run: passed %v, failed %q", first.passed, first.failed)
+	}
+	first.replace([]string{"b"}, read(t, strings.NewReader(line("output", "b", "TestB", wineFault)+line("fail", "b", "TestB", ""))))
+	if len(first.failed["b"]) != 1 {
+		t.Errorf("a second failure is not reported: %q", first.failed)
+	}
+}
