@@ -32,19 +32,29 @@ type Rule struct {
 	Why string
 }
 
-// Rules are the project's: imports run one way, cmd -> report -> analyze ->
-// capture.
+// Rules are the project's: imports run one way, cmd -> compare -> report ->
+// analyze -> capture.
 var Rules = []Rule{
-	{From: []string{"capture/..."}, Deny: own("analyze/...", "report/...", "cmd/..."), Why: "capture knows no analysis"},
+	{From: []string{"capture/..."}, Deny: own("analyze/...", "live/...", "recorder/...", "report/...", "compare/...", "cmd/..."), Why: "capture knows no analysis"},
 	{From: []string{"capture/pcapfile/..."}, Deny: gopacket, Why: "the containers are our own"},
-	{From: []string{"analyze/..."}, Deny: own("report/...", "cmd/..."), Why: "imports run one way"},
+	{From: []string{"analyze/..."}, Deny: own("live/...", "recorder/...", "report/...", "compare/...", "cmd/..."), Why: "imports run one way"},
+	{From: []string{"live/..."}, Deny: append(own("recorder/...", "report/...", "compare/...", "cmd/..."), gopacket...), Why: "a session feeds the analysis; who prints its result is cmd's choice"},
+	{From: []string{"recorder/..."}, Deny: append(own("live/...", "report/...", "compare/...", "scrub/...", "probe/...", "cmd/..."), gopacket...), Why: "a recorder takes packets and writes cases; who captures, and what a line says of a result, is cmd's choice"},
 	{From: []string{"analyze/..."}, Except: []string{"analyze/decode/..."}, Deny: gopacket, Why: "only analyze/decode imports gopacket"},
 	{From: []string{"analyze/tlswire/...", "analyze/dnswire/...", "analyze/httpwire/..."}, Deny: []string{Module + "/..."}, Why: "a wire parser takes bytes and knows no flows"},
-	{From: []string{"report/..."}, Deny: append(own("capture/...", "cmd/..."), gopacket...), Why: "a report is made from a Result"},
+	{From: []string{"probe/..."}, Deny: append(own("capture/...", "live/...", "report/...", "compare/...", "cmd/..."), gopacket...), Why: "control tests speak through sockets and take an analysis' result; who captures meanwhile is cmd's choice"},
+	{From: []string{"capture/...", "analyze/...", "live/...", "compare/..."}, Deny: own("probe/..."), Why: "an analysis sends nothing"},
+	{From: []string{"report/charts"}, Deny: []string{Module + "/...", "github.com/...", "golang.org/..."}, Why: "charts draw what they are given"},
+	{From: []string{"report/..."}, Deny: append(own("capture/...", "live/...", "recorder/...", "compare/...", "cmd/..."), gopacket...), Why: "a report is made from a Result"},
+	{From: []string{"compare/..."}, Deny: append(own("live/...", "recorder/...", "cmd/..."), gopacket...), Why: "imports run one way"},
+	{From: []string{"compare"}, Deny: own("capture/..."), Why: "runs are compared by their reports"},
+	{From: []string{"redact"}, Deny: []string{Module + "/...", "github.com/...", "golang.org/..."}, Why: "what is replaced, and how, depends on no package and no library"},
+	{From: []string{"scrub"}, Deny: append(own("report/...", "live/...", "cmd/..."), gopacket...), Why: "a copy is made of packets and of what an analysis found"},
+	{From: []string{"capture/...", "analyze/...", "report/...", "live/..."}, Deny: own("scrub/..."), Why: "who asks for a copy is cmd's choice"},
 	{From: []string{"internal/..."}, Deny: own("cmd/..."), Why: "imports run one way"},
 	{From: []string{"internal/packets"}, Deny: []string{Module + "/...", "github.com/...", "golang.org/..."}, Why: "fixtures for every package depend on none"},
 	{From: []string{"..."}, Except: []string{"internal/..."},
-		Deny: own("internal/archtest/...", "internal/bench/...", "internal/corpus/...", "internal/lab/...", "internal/packets/..."), Why: "fixtures are for tests only"},
+		Deny: own("internal/archtest/...", "internal/bench/...", "internal/corpus/...", "internal/htmltest/...", "internal/lab/...", "internal/markdown/inert/...", "internal/packets/...", "capture/pktmon/pktmontest"), Why: "fixtures are for tests only"},
 	{From: []string{"..."}, Deny: []string{"github.com/google/gopacket/..."}, Why: "unmaintained; gopacket/gopacket is the maintained home"},
 }
 
