@@ -11,8 +11,9 @@ import (
 // writer of case files: what the analysis of a session reads is then what the
 // analysis of its file reads.
 type journal struct {
-	buf bytes.Buffer
-	w   *pcapfile.Writer
+	w *pcapfile.Writer
+	// block is the memory of the block made last.
+	block []byte
 }
 
 // Sizes of what stands around a block's content (pcapng, section 3.1).
@@ -24,22 +25,16 @@ const (
 // entry returns a record as a case file's reader gets it.
 func (j *journal) entry(r hostlog.Record) ([]byte, error) {
 	if j.w == nil {
-		w, err := pcapfile.NewWriter(&j.buf, pcapfile.WriterOptions{})
+		w, err := pcapfile.NewWriter(nil, pcapfile.WriterOptions{})
 		if err != nil {
 			return nil, err
 		}
 		j.w = w
-		if err := j.w.Flush(); err != nil {
-			return nil, err
-		}
+		w.Take(nil) // of the section no more is needed
 	}
-	j.buf.Reset()
 	if err := j.w.WriteJournal(r.When(), hostlog.Fields(r)); err != nil {
 		return nil, err
 	}
-	if err := j.w.Flush(); err != nil {
-		return nil, err
-	}
-	b := j.buf.Bytes()
-	return bytes.Clone(bytes.TrimRight(b[blockHead:len(b)-blockTail], "\x00")), nil
+	j.block = j.w.Take(j.block)
+	return bytes.Clone(bytes.TrimRight(j.block[blockHead:len(j.block)-blockTail], "\x00")), nil
 }

@@ -31,11 +31,9 @@ func (w *Writer) flusher() {
 		}
 		w.mu.Lock()
 		closed := w.closed
-		steps, err := w.take()
+		steps := w.take()
 		w.mu.Unlock()
-		if err == nil {
-			err = w.store(steps)
-		}
+		err := w.store(steps)
 		if err == nil && (look || closed) {
 			err = w.disk.check()
 		}
@@ -53,13 +51,10 @@ func (w *Writer) flusher() {
 }
 
 // take hands over all that is encoded, in whole blocks.
-func (w *Writer) take() ([]step, error) {
-	if err := w.enc.Flush(); err != nil {
-		return nil, err
-	}
-	steps := append(w.queue, step{blocks: w.buffer})
-	w.queue, w.buffer, w.spare = nil, w.spare, nil
-	return steps, nil
+func (w *Writer) take() []step {
+	steps := append(w.queue, step{blocks: w.enc.Take(w.spare)})
+	w.queue, w.spare = nil, nil
+	return steps
 }
 
 // store does the steps.
@@ -127,7 +122,8 @@ func (w *Writer) stop(cause error) {
 
 	w.mu.Lock()
 	w.stopped = stopped
-	w.queue, w.buffer, w.held = nil, nil, 0
+	w.queue, w.held = nil, 0
+	w.enc.Take(nil)
 	w.ring.files = slices.DeleteFunc(w.ring.files, func(f *ringFile) bool { return f.info == nil })
 	w.changed.Broadcast()
 	w.mu.Unlock()
@@ -136,10 +132,7 @@ func (w *Writer) stop(cause error) {
 // tail encodes the last blocks of a file that ends early. Its capture ends
 // with its last packet: the silence behind it is none.
 func (w *Writer) tail(cause error) []byte {
-	if w.enc.Flush() != nil {
-		return nil
-	}
-	w.buffer = nil
+	w.enc.Take(nil)
 	known := min(w.disk.saved.interfaces, len(w.ifaces), (reserve-closingBytes)/statisticsBytes)
 	until := w.disk.saved.until
 	for i := range w.ifaces[:known] {
@@ -152,15 +145,10 @@ func (w *Writer) tail(cause error) []byte {
 	if err == nil {
 		err = w.enc.WriteJournal(until, hostlog.Fields(&hostlog.Event{Time: until, Origin: hostlog.FromCapture, Text: text}))
 	}
-	if err == nil {
-		err = w.enc.Flush()
-	}
-	blocks := w.buffer
-	w.buffer = nil
 	if err != nil {
 		return nil
 	}
-	return blocks
+	return w.enc.Take(nil)
 }
 
 // Flush hands all that was given to the kernel before it returns.

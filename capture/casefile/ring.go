@@ -107,13 +107,9 @@ func (w *Writer) rotate() error {
 	if err := w.statistics(len(w.ifaces)); err != nil {
 		return err
 	}
-	if err := w.enc.Flush(); err != nil {
-		return err
-	}
 	current := w.ring.files[len(w.ring.files)-1]
 	current.items, current.until = w.items, w.last
-	next := step{blocks: w.buffer, begin: w.ring.begin(w.path)}
-	w.buffer = nil
+	next := step{blocks: w.enc.Take(nil), begin: w.ring.begin(w.path)}
 	w.ring.files = append(w.ring.files, &ringFile{path: next.begin})
 	if len(w.ring.files) > w.opts.Ring {
 		old := w.ring.files[0]

@@ -83,10 +83,9 @@ type Writer struct {
 	// changed is signalled when held shrinks and when the file has stopped.
 	changed *sync.Cond
 	enc     *pcapfile.Writer
-	buffer  blockBuffer
-	// spare is memory for the buffer that follows.
-	spare blockBuffer
-	// queue is what the disk is to do before it gets what is in buffer.
+	// spare is memory for what is encoded next.
+	spare []byte
+	// queue is what the disk is to do before it gets what enc holds.
 	queue []step
 	// held are the bytes given and not yet written.
 	held   int64
@@ -124,13 +123,6 @@ type step struct {
 	blocks []byte
 	begin  string
 	remove *ringFile
-}
-
-type blockBuffer []byte
-
-func (b *blockBuffer) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
 }
 
 // Create begins a case file, or the first file of a ring. Path "-" is standard
@@ -182,11 +174,7 @@ func Create(path string, opts Options) (*Writer, error) {
 	}
 	w.disk = d
 	w.ring.opened(name, d.info)
-	steps, err := w.take()
-	if err == nil {
-		err = w.store(steps)
-	}
-	if err != nil {
+	if err := w.store(w.take()); err != nil {
 		d.close()
 		if d.regular && opts.Into == nil {
 			os.Remove(name)
@@ -201,7 +189,7 @@ func (w *Writer) ringed() bool { return w.opts.Ring > 1 }
 
 // begin starts the encoding of a file.
 func (w *Writer) begin() error {
-	enc, err := pcapfile.NewWriter(&w.buffer, pcapfile.WriterOptions{
+	enc, err := pcapfile.NewWriter(nil, pcapfile.WriterOptions{
 		Hardware: w.opts.Hardware, OS: w.opts.OS, Application: w.opts.Application, Comment: w.opts.Comment,
 	})
 	w.enc, w.frames, w.items = enc, 0, 0

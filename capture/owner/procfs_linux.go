@@ -3,13 +3,15 @@ package owner
 import (
 	"bytes"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"goproxytrace/capture/hostlog"
 )
@@ -22,9 +24,41 @@ func procPath(pid uint32, name string) string {
 	return "/proc/" + strconv.FormatUint(uint64(pid), 10) + "/" + name
 }
 
+// maxProcFile bounds what is read of a file in /proc, in bytes: the longest that
+// are read hold a line for each of some hundred facts.
+const maxProcFile = 64 << 10
+
+// procFile reads the first limit bytes of a file in /proc. An os.File would ask
+// the system for twice as much: whether it can be waited for, which such a file
+// cannot.
+func procFile(path string, limit int) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, min(limit, 2<<10))
+	for len(b) < limit {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, min(cap(b), limit-len(b)))
+		}
+		n, err := unix.Read(fd, b[len(b):min(cap(b), limit)])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return b, nil
+		}
+		b = b[:len(b)+n]
+	}
+	return b, nil
+}
+
 // processStat reads parent, start (Unix nanoseconds) and short name.
 func processStat(pid uint32) (parent uint32, start int64, name string, err error) {
-	b, err := os.ReadFile(procPath(pid, "stat"))
+	b, err := procFile(procPath(pid, "stat"), maxProcFile)
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -59,12 +93,7 @@ const (
 // readArguments reads a process's from its cmdline in /proc, nil where that may not be
 // read or is empty.
 func readArguments(path string) []string {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxArguments+1))
+	b, err := procFile(path, maxArguments+1)
 	if err != nil || len(b) == 0 {
 		return nil
 	}
@@ -92,10 +121,10 @@ func lookProcess(pid uint32) (hostlog.Process, bool) {
 	if target, err := os.Readlink(procPath(pid, "exe")); err == nil {
 		d.Path = strings.TrimSuffix(target, " (deleted)")
 	}
-	if b, err := os.ReadFile(procPath(pid, "status")); err == nil {
+	if b, err := procFile(procPath(pid, "status"), maxProcFile); err == nil {
 		statusFields(&d, string(b))
 	}
-	if b, err := os.ReadFile(procPath(pid, "cgroup")); err == nil {
+	if b, err := procFile(procPath(pid, "cgroup"), maxProcFile); err == nil {
 		d.Container = container(string(b))
 	}
 	// All of this must have been of one process.
@@ -184,7 +213,7 @@ func scanProcesses(found func(hostlog.Process)) error {
 // lastPID is the PID given out last in our PID namespace, which tells cheaply
 // whether a process was started since.
 func lastPID() string {
-	b, err := os.ReadFile("/proc/loadavg")
+	b, err := procFile("/proc/loadavg", maxProcFile)
 	if err != nil {
 		return ""
 	}

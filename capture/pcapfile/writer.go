@@ -46,7 +46,7 @@ type Writer struct {
 // writeBytes is how much is collected before it is written.
 const writeBytes = 64 << 10
 
-// NewWriter begins a pcapng file.
+// NewWriter begins a pcapng file. Without a dst all stays in memory until Take.
 func NewWriter(dst io.Writer, opts WriterOptions) (*Writer, error) {
 	w := &Writer{dst: dst, order: order(opts.BigEndian)}
 	w.begin(blockSection)
@@ -342,11 +342,20 @@ func lineValue(s string) bool {
 
 // Flush writes what is buffered.
 func (w *Writer) Flush() error {
-	if w.err == nil && w.done > 0 {
+	if w.err == nil && w.done > 0 && w.dst != nil {
 		_, w.err = w.dst.Write(w.block[:w.done])
 		w.block, w.done = w.block[:0], 0
 	}
 	return w.err
+}
+
+// Take returns the blocks that dst has not got, which it then never gets. They
+// are the caller's, and next is the Writer's, as memory for those that follow;
+// it may be nil.
+func (w *Writer) Take(next []byte) []byte {
+	blocks := w.block[:w.done]
+	w.block, w.done = next[:0], 0
+	return blocks
 }
 
 // Written returns the bytes of the file so far, those buffered included.
