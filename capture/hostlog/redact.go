@@ -52,7 +52,9 @@ func RedactSetting(name, value string) string {
 		}
 		return redacted
 	case upper == "GOPROXY":
-		return eachElement(RedactText(value), redactAuthority)
+		// What is left of an element may belong to a URL that begins in one before
+		// it: a password may have the list's separators in it.
+		return RedactText(eachElement(RedactText(value), redactAuthority))
 	case strings.HasSuffix(upper, "_PROXY") && upper != "NO_PROXY":
 		return redactAuthority(RedactText(value))
 	}

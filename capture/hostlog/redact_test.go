@@ -117,7 +117,7 @@ func TestNoCredentialsInEntries(t *testing.T) {
 }
 
 func FuzzRedact(f *testing.F) {
-	for _, s := range []string{"https://u:p@h", "a=b https://u:p/@v://@:x@y", "GOPROXY=u:p@h,https://x|y@z", "token=x&y", "cookie: a\"b cookie=c"} {
+	for _, s := range []string{"https://u:p@h", "a=b https://u:p/@v://@:x@y", "GOPROXY=u:p@h,https://x|y@z", "token=x&y", "cookie: a\"b cookie=c", "://,0 00000000@"} {
 		f.Add("GOPROXY", s)
 		f.Add("https_proxy", s)
 	}
