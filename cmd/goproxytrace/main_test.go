@@ -148,37 +148,45 @@ func testEnv() []string {
 	return env
 }
 
+// startReading starts a command that reads a capture from a pipe which stays
+// open, and returns once it reads: the file, section after section, is longer
+// than what a pipe holds.
+func startReading(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	const longerThanPipes = 512 << 10
+	capture, err := os.ReadFile(filepath.Join(pcaps, "healthy-h2.pcapng"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write(bytes.Repeat(capture, longerThanPipes/len(capture)+1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The first interrupt ends reading from a pipe that stays open; what came
 // through it is reported.
 func TestInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent an interrupt on Windows")
 	}
-	capture, err := os.ReadFile(filepath.Join(pcaps, "healthy-h2.pcapng"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t), "analyze", "-")
 	cmd.Env = testEnv()
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.Write(capture); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(500 * time.Millisecond) // for the bytes to be read; too short a time makes the report shorter, not absent
+	startReading(t, cmd)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 		t.Errorf("exit code %d (%v), want %d; standard error:\n%s", code, err, exitInterrupted, &stderr)
 	}
@@ -192,32 +200,18 @@ func TestInterruptedCopy(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent an interrupt on Windows")
 	}
-	capture, err := os.ReadFile(filepath.Join(pcaps, "healthy-h2.pcapng"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	for _, args := range [][]string{{"scrub", "-", "out.pcapng"}, {"bundle", "-", "out.zip"}} {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		cmd := exec.CommandContext(ctx, program(t), args...)
 		cmd.Env, cmd.Dir = append(testEnv(), "TMPDIR="+dir), dir
 		var said bytes.Buffer
 		cmd.Stderr = &said
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := in.Write(capture); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(300 * time.Millisecond) // for the bytes to be read
+		startReading(t, cmd)
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		err = cmd.Wait()
+		err := cmd.Wait()
 		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 			t.Errorf("%q: exit code %d (%v), want %d", args, code, err, exitInterrupted)
 		}
