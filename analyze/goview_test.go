@@ -99,6 +99,17 @@ func first(t *testing.T, r *Result, c diagnose.Class) *Connection {
 	return nil
 }
 
+// TestResetReadAsEnd gives the words that go has where what it wrote met the
+// reset first: the socket tells of it once, and the next read finds an end.
+func TestResetReadAsEnd(t *testing.T) {
+	for _, words := range []string{"EOF", "unexpected EOF"} {
+		r := ownCapture(t, "hello-reset", `go: m@v1.0.0: Get "https://proxy.example/m": `+words+"\n")
+		if len(r.GoStatements) != 1 || contradicts(&r.Verdict) || r.Verdict.Class != diagnose.TLSReset {
+			t.Errorf("%q: %s with %q; %+v", words, r.Verdict.Class, shown(&r.Verdict, "go.contradicts"), r.GoStatements)
+		}
+	}
+}
+
 // TestGoContradicts gives the same captures words that do not fit: both are
 // reported, and the packets' verdict stands.
 func TestGoContradicts(t *testing.T) {

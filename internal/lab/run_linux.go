@@ -229,7 +229,8 @@ func (s *Scenario) ended(r *Result) error {
 	if s.End != end {
 		return fmt.Errorf("go ended with code %d (hung: %v) after %v, which is not expected; its output: %s", r.Exit, r.Hung, r.Took, r.Output)
 	}
-	if !strings.Contains(r.Output, s.Says) {
+	said := func(text string) bool { return strings.Contains(r.Output, text) }
+	if !slices.ContainsFunc(strings.Split(s.Says, "|"), said) {
 		return fmt.Errorf("go said %q, want %q in it", r.Output, s.Says)
 	}
 	return nil

@@ -154,8 +154,9 @@ type Scenario struct {
 	// Quick is true for those that end within about 15 s and stand for their
 	// class in a short test.
 	Quick bool
-	// End is how the go command ends, Says what it prints then ("" for
-	// anything). Limit is how long it may run; then the capture is stopped
+	// End is how the go command ends, Says what it prints then: a text, or
+	// several separated by "|" of which one must be there ("" for anything).
+	// Limit is how long it may run; then the capture is stopped
 	// first and the command killed after, so that its end does not blur the
 	// picture. Zero means two minutes.
 	End   End
