@@ -41,6 +41,9 @@ type disk struct {
 	// atLimit the error when it would hold more.
 	limit   int64
 	atLimit error
+	// most is the length that the file is expected to stay below, in bytes,
+	// zero for none: no space is allocated beyond it until it is needed.
+	most int64
 	// end is the length of the file, allocated how far it has space; plain
 	// is true where the file system allocates nothing in advance.
 	end, allocated int64
@@ -77,6 +80,7 @@ func newDisk(f *os.File, path string, standard bool) (*disk, error) {
 func (d *disk) cap(limit int64) {
 	if limit > 0 && (d.limit == 0 || limit < d.limit) {
 		d.limit, d.atLimit = limit, ErrLimit
+		d.most = limit
 	}
 }
 
@@ -123,7 +127,11 @@ func (d *disk) room(n int64) error {
 	case d.plain || need <= d.allocated:
 		return nil
 	}
-	for _, until := range [...]int64{need + ahead, need} {
+	most := need + ahead
+	if d.most > 0 {
+		most = max(need, min(most, d.most))
+	}
+	for _, until := range [...]int64{most, need} {
 		err := allocate(d.f, d.allocated, until-d.allocated)
 		switch {
 		case err == nil:

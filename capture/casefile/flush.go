@@ -64,17 +64,18 @@ func (w *Writer) store(steps []step) error {
 			return err
 		}
 		w.mu.Lock()
-		w.held -= int64(len(s.blocks))
+		w.written += int64(len(s.blocks))
 		if w.spare == nil && cap(s.blocks) <= maxSpare {
 			w.spare = s.blocks[:0]
 		}
 		w.changed.Broadcast()
 		w.mu.Unlock()
-		if s.begin == "" {
+		if s.begin == nil {
 			continue
 		}
 		if s.remove != nil {
 			s.remove.discard()
+			w.lost(s.remove)
 		}
 		if err := w.disk.check(); err != nil {
 			return err
@@ -82,20 +83,25 @@ func (w *Writer) store(steps []step) error {
 		if err := w.disk.close(); err != nil {
 			return err
 		}
-		d, err := openDisk(s.begin, w.opts.Stdout)
+		d, err := openDisk(s.begin.path, w.opts.Stdout)
 		if err != nil {
 			return err
 		}
+		d.most = w.fileBytes()
 		w.disk = d
 		w.mu.Lock()
-		for _, f := range w.ring.files {
-			if f.path == s.begin {
-				f.info = d.info
-			}
-		}
+		s.begin.info = d.info
+		w.ring.stored = append(w.ring.stored, s.begin)
 		w.mu.Unlock()
 	}
 	return nil
+}
+
+// lost notes that a file of the ring is gone.
+func (w *Writer) lost(f *ringFile) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ring.stored = slices.DeleteFunc(w.ring.stored, func(g *ringFile) bool { return g == f })
 }
 
 // stop ends the file early: its last blocks say what happened and what the
@@ -109,7 +115,9 @@ func (w *Writer) stop(cause error) {
 	if d.regular && d.end == 0 {
 		// Not even the header of a next file found room.
 		_ = d.close()
-		(&ringFile{path: d.path, info: d.info}).discard()
+		newest := w.ring.stored[len(w.ring.stored)-1]
+		newest.discard()
+		w.lost(newest)
 	} else {
 		w.mu.Lock()
 		tail := w.tail(cause)
@@ -122,9 +130,9 @@ func (w *Writer) stop(cause error) {
 
 	w.mu.Lock()
 	w.stopped = stopped
-	w.queue, w.held = nil, 0
+	w.queue, w.written = nil, w.given
 	w.enc.Take(nil)
-	w.ring.files = slices.DeleteFunc(w.ring.files, func(f *ringFile) bool { return f.info == nil })
+	w.ring.files = w.ring.stored
 	w.changed.Broadcast()
 	w.mu.Unlock()
 }
@@ -151,11 +159,11 @@ func (w *Writer) tail(cause error) []byte {
 	return w.enc.Take(nil)
 }
 
-// Flush hands all that was given to the kernel before it returns.
+// Flush hands all that was given before it to the kernel before it returns.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.held > 0 && w.stopped == nil && !w.closed {
+	for given := w.given; w.written < given && w.stopped == nil && !w.closed; {
 		w.wake()
 		w.changed.Wait()
 	}

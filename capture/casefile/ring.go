@@ -15,6 +15,9 @@ import (
 type ring struct {
 	number int
 	files  []*ringFile
+	// stored are those that the flusher has made and not removed: it can be
+	// several files behind.
+	stored []*ringFile
 	// discarded sums the files thrown away.
 	discarded struct {
 		files, items, until int64
@@ -23,7 +26,7 @@ type ring struct {
 
 type ringFile struct {
 	path string
-	// info is the file's own, nil until it is there.
+	// info is the file's own, nil until the flusher has made it.
 	info fs.FileInfo
 	// items and until say what is lost with the file: packets and records,
 	// and the time of the last.
@@ -42,10 +45,6 @@ func (r *ring) paths() []string {
 func (r *ring) begin(path string) string {
 	r.number++
 	return ringName(path, r.number, time.Now())
-}
-
-func (r *ring) opened(path string, info fs.FileInfo) {
-	r.files = append(r.files, &ringFile{path: path, info: info})
 }
 
 // discard removes the file, unless another has taken its name.
@@ -78,9 +77,9 @@ func journalBytes(fields map[string]string) int {
 // makeRoom waits where the disk is behind, and begins the next file of a ring
 // where the current one has no room for n bytes more.
 func (w *Writer) makeRoom(n int) error {
-	if w.held >= maxHeld {
+	if w.held() >= maxHeld {
 		w.wake()
-		for w.held >= maxHeld && w.stopped == nil && !w.closed {
+		for w.held() >= maxHeld && w.stopped == nil && !w.closed {
 			w.changed.Wait()
 		}
 		if off, err := w.off(); off {
@@ -89,13 +88,13 @@ func (w *Writer) makeRoom(n int) error {
 	}
 	if w.ringed() && w.items > 0 {
 		closing := closingBytes + statisticsBytes*len(w.ifaces)
-		if w.enc.Written()+int64(n+closing) > w.opts.MaxBytes/int64(w.opts.Ring) {
+		if w.enc.Written()+int64(n+closing) > w.fileBytes() {
 			if err := w.rotate(); err != nil {
 				return err
 			}
 		}
 	}
-	if w.held >= flushBytes {
+	if w.held() >= flushBytes {
 		w.wake()
 	}
 	return nil
@@ -109,8 +108,8 @@ func (w *Writer) rotate() error {
 	}
 	current := w.ring.files[len(w.ring.files)-1]
 	current.items, current.until = w.items, w.last
-	next := step{blocks: w.enc.Take(nil), begin: w.ring.begin(w.path)}
-	w.ring.files = append(w.ring.files, &ringFile{path: next.begin})
+	next := step{blocks: w.enc.Take(nil), begin: &ringFile{path: w.ring.begin(w.path)}}
+	w.ring.files = append(w.ring.files, next.begin)
 	if len(w.ring.files) > w.opts.Ring {
 		old := w.ring.files[0]
 		w.ring.files = w.ring.files[1:]
@@ -141,7 +140,7 @@ func (w *Writer) rotate() error {
 // times are those of the change of files, for files are put in order by the
 // times at their beginnings; the records have their own.
 func (w *Writer) repeat(previous string) error {
-	room := w.opts.MaxBytes / int64(w.opts.Ring) / 2
+	room := w.fileBytes() / 2
 	records := w.state.records()
 	left := 0
 	var entries []map[string]string

@@ -154,6 +154,62 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// outrun gives so many packets at once that many files begin and end before
+// the flusher has made the first of them.
+func outrun(t *testing.T, w *Writer) {
+	t.Helper()
+	const payload = 1000
+	addInterface(t, w, ethernet)
+	for i := range 5 {
+		var packets []capture.Packet
+		for k := range 3000 {
+			packets = append(packets, *packet(3000*i+k, 0, syn(1, payload)))
+		}
+		n, err := w.Packets(packets)
+		must(t, err)
+		if n != len(packets) {
+			t.Fatalf("%d of %d packets taken", n, len(packets))
+		}
+	}
+	must(t, w.Close())
+}
+
+// TestRingOutrunsTheDisk holds the limit where the disk is files behind.
+func TestRingOutrunsTheDisk(t *testing.T) {
+	const ring, maxBytes = 3, 3 * minFileBytes
+	dir := t.TempDir()
+	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: maxBytes, Ring: ring})
+	ended, looked := make(chan struct{}), make(chan string, 1)
+	go func() {
+		worst := ""
+		for done := false; !done; {
+			select {
+			case <-ended:
+				done = true
+			default:
+			}
+			if sum, files := onDisk(t, dir); worst == "" && (sum > maxBytes || files > ring) {
+				worst = fmt.Sprintf("%d bytes in %d files", sum, files)
+			}
+		}
+		looked <- worst
+	}()
+	outrun(t, w)
+	close(ended)
+	if worst := <-looked; worst != "" {
+		t.Errorf("%s, at most %d in %d", worst, maxBytes, ring)
+	}
+	paths := w.Files()
+	if _, files := onDisk(t, dir); len(paths) != ring || files != ring {
+		t.Fatalf("files %q, %d there", paths, files)
+	}
+	list, _, err := read(t, paths[ring-1])
+	must(t, err)
+	if last := list[len(list)-1].Time; last != epoch+int64(5*3000-1)*second/1000 {
+		t.Errorf("the last packet is of %d", last-epoch)
+	}
+}
+
 // TestRingOfManyConnections: what does not fit again is counted, and the file
 // still has room for packets.
 func TestRingOfManyConnections(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,16 +81,16 @@ type Writer struct {
 	path string
 
 	mu sync.Mutex
-	// changed is signalled when held shrinks and when the file has stopped.
+	// changed is signalled when written grows and when the file has stopped.
 	changed *sync.Cond
 	enc     *pcapfile.Writer
 	// spare is memory for what is encoded next.
 	spare []byte
 	// queue is what the disk is to do before it gets what enc holds.
 	queue []step
-	// held are the bytes given and not yet written.
-	held   int64
-	frames int64
+	// given and written count bytes, over all files.
+	given, written int64
+	frames         int64
 	// items counts the packets and records of the current file, those
 	// that it repeats left out.
 	items    int64
@@ -120,9 +121,8 @@ type described struct {
 // step is a piece of work for the disk: blocks to write, then possibly a new
 // file to begin.
 type step struct {
-	blocks []byte
-	begin  string
-	remove *ringFile
+	blocks        []byte
+	begin, remove *ringFile // nil for none
 }
 
 // Create begins a case file, or the first file of a ring. Path "-" is standard
@@ -169,11 +169,14 @@ func Create(path string, opts Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !w.ringed() {
+	if w.ringed() {
+		d.most = w.fileBytes()
+	} else {
 		d.cap(opts.MaxBytes)
 	}
 	w.disk = d
-	w.ring.opened(name, d.info)
+	w.ring.files = []*ringFile{{path: name, info: d.info}}
+	w.ring.stored = slices.Clone(w.ring.files)
 	if err := w.store(w.take()); err != nil {
 		d.close()
 		if d.regular && opts.Into == nil {
@@ -185,7 +188,13 @@ func Create(path string, opts Options) (*Writer, error) {
 	return w, nil
 }
 
+// held is how many bytes are given and not yet written.
+func (w *Writer) held() int64 { return w.given - w.written }
+
 func (w *Writer) ringed() bool { return w.opts.Ring > 1 }
+
+// fileBytes is the most that a file of a ring is to hold.
+func (w *Writer) fileBytes() int64 { return w.opts.MaxBytes / int64(w.opts.Ring) }
 
 // begin starts the encoding of a file.
 func (w *Writer) begin() error {
@@ -196,7 +205,7 @@ func (w *Writer) begin() error {
 	if err != nil {
 		return err
 	}
-	w.held += enc.Written()
+	w.given += enc.Written()
 	return nil
 }
 
@@ -273,7 +282,7 @@ func (w *Writer) packet(p *capture.Packet) error {
 	}
 	before := w.enc.Written()
 	err := w.enc.WritePacket(p)
-	w.held += w.enc.Written() - before
+	w.given += w.enc.Written() - before
 	if err == nil {
 		w.frames++
 		w.items++
@@ -369,6 +378,6 @@ func (w *Writer) item(write func() error) error {
 func (w *Writer) encode(write func() error) error {
 	before := w.enc.Written()
 	err := write()
-	w.held += w.enc.Written() - before
+	w.given += w.enc.Written() - before
 	return err
 }
