@@ -113,7 +113,7 @@ func (a *Attach) Run(ctx context.Context) Reason {
 		round++
 		began := time.Now()
 		a.Look(round)
-		next.Reset(rest(time.Since(began)))
+		next.Reset(a.untilEnd(rest(time.Since(began))))
 		if r, done := a.enough(); done {
 			a.last()
 			return r
@@ -126,6 +126,14 @@ func (a *Attach) Run(ctx context.Context) Reason {
 		case <-next.C:
 		}
 	}
+}
+
+// untilEnd shortens a wait that would outlast the duration.
+func (a *Attach) untilEnd(wait time.Duration) time.Duration {
+	if a.o.Duration <= 0 {
+		return wait
+	}
+	return max(min(wait, a.o.Duration-a.o.Now().Sub(a.begin)), 0)
 }
 
 // Look takes the processes and their sockets as they are now.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"goproxytrace/capture/hostlog"
@@ -239,6 +240,29 @@ func TestDuration(t *testing.T) {
 	a.o.Duration = 50 * time.Second
 	if r, after := s.run(a, 100, nil); r != DurationOver || after != 50 {
 		t.Errorf("%q after %d s", r, after)
+	}
+}
+
+// The duration ends the watch at its time, also between two looks.
+func TestDurationBetweenLooks(t *testing.T) {
+	for _, d := range []time.Duration{300 * time.Millisecond, time.Second, 8 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			looks := 0
+			a := NewAttach(AttachOptions{
+				Found: Found{GoProcesses: func() ([]hostlog.Process, error) {
+					looks++
+					time.Sleep(40 * time.Millisecond) // so that the next is 5 s away
+					return nil, nil
+				}},
+				Duration: d, Record: func(hostlog.Record) {}, Tree: &Tree{},
+			})
+			begin := time.Now()
+			r := a.Run(t.Context())
+			took := time.Since(begin)
+			if r != DurationOver || took < d || took > d+50*time.Millisecond || looks > 4 {
+				t.Errorf("%v: %q after %v and %d looks", d, r, took, looks)
+			}
+		})
 	}
 }
 
