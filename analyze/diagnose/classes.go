@@ -83,7 +83,7 @@ var Classes = map[Class]*ClassInfo{
 		NextSteps: []string{"next.repeat", "next.other-proxy", "next.other-network", "next.ask-proxy-closed"}},
 	TransferReceiverStalled: {Stage: StageTransfer, Values: []string{"quiet", "bytes"}, RefutedBy: []string{"refute.window-opened"}, NextSteps: []string{"next.host-load", "next.cache-scan"}},
 
-	ClientAborted:             {Stage: StageTransfer, RefutedBy: []string{"refute.go-text"}, NextSteps: []string{"next.repeat"}},
+	ClientAborted:             {Stage: StageTransfer, RefutedBy: []string{"refute.go-text"}, NextSteps: []string{"next.who-ended"}},
 	ClientStalled:             {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: []string{"next.stack-dump", "next.host-load"}, Absence: true},
 	ClientVerificationStalled: {Stage: StageTLS, RefutedBy: []string{"refute.missed-packets"}, NextSteps: []string{"next.allow-revocation", "next.stack-dump"}, Absence: true},
 }

@@ -217,7 +217,11 @@ func (o *liveOptions) check() error {
 		o.maxBytes = 64 << 20
 	}
 	if least := int64(max(o.ring, 1)) * minCaseFile; o.maxBytes != 0 && o.maxBytes < least {
-		return usagef("--max-size %s: %d files need at least %d bytes", o.maxSize, max(o.ring, 1), least)
+		files := "a case file needs"
+		if o.ring > 1 {
+			files = fmt.Sprintf("%d files need", o.ring)
+		}
+		return usagef("--max-size %s: %s at least %d bytes", o.maxSize, files, least)
 	}
 	// What the report takes is checked where analyze checks it.
 	o.report = analyzeOptions{
