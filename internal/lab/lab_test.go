@@ -106,6 +106,7 @@ func TestScenarios(t *testing.T) {
 			if o.err != nil {
 				t.Fatal(o.err)
 			}
+			sayUnstaged(t, o.r)
 			if *write != "" {
 				writeTruth(t, dir, o.r)
 			}
@@ -115,6 +116,12 @@ func TestScenarios(t *testing.T) {
 	}
 	t.Logf("%d scenarios, seed %d: %v", len(list), *seed, tally)
 	checkNothingLeft(t)
+}
+
+func sayUnstaged(t *testing.T, r *Result) {
+	if r.Unstaged != "" {
+		t.Logf("played twice; the first time %s", r.Unstaged)
+	}
 }
 
 // judge scores what the analysis says of a capture where it knows the hosts of
@@ -319,14 +326,38 @@ func TestRunReportsWhatDidNotHappen(t *testing.T) {
 		{Result{Exit: 1, Output: "unexpected EOF"}, ""},
 		{Result{Exit: 1, Output: "connection reset by peer"}, ""},
 		{Result{Exit: 1, Output: "connection refused"}, `want "EOF|reset by peer" in it`},
-		{Result{Exit: 0}, "not expected"},
-		{Result{Hung: true, Exit: -1}, "not expected"},
+		{Result{Exit: 0}, "want to fail"},
+		{Result{Hung: true, Exit: -1}, "want to fail"},
 	} {
 		got := fmt.Sprint(s.ended(&c.r))
 		if c.want == "" && got != "<nil>" || !strings.Contains(got, c.want) {
 			t.Errorf("%+v: %s, want %q", c.r, got, c.want)
 		}
 	}
+}
+
+// TestUnstagedIsRepeated: what did not take place is tried once more, and only
+// once.
+func TestUnstagedIsRepeated(t *testing.T) {
+	needLab(t)
+	for works, want := range map[int]string{1: "", 2: "refused", 3: "refused"} {
+		tries := 0
+		r, err := Run(t.Context(), Scenario{Name: "unstaged", Program: func(context.Context, *Lab) error {
+			if tries++; tries < works {
+				return errors.New("connection refused")
+			}
+			return nil
+		}}, t.TempDir(), 0)
+		switch {
+		case tries != min(works, 2):
+			t.Errorf("works at try %d: %d tries", works, tries)
+		case works < 3 && (err != nil || !strings.Contains(r.Unstaged, want) || want == "" && r.Unstaged != ""):
+			t.Errorf("works at try %d: %+v, %v", works, r, err)
+		case works == 3 && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("works at try 3: %v", err)
+		}
+	}
+	checkNothingLeft(t)
 }
 
 func TestCancelRemovesEverything(t *testing.T) {

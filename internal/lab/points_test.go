@@ -91,6 +91,7 @@ func TestTwoPoints(t *testing.T) {
 			if o.err != nil {
 				t.Fatal(o.err)
 			}
+			sayUnstaged(t, o.r)
 			if *write != "" {
 				writeTruth(t, dir, o.r)
 			}

@@ -36,6 +36,10 @@ const (
 	Hangs               // not before Scenario.Limit
 )
 
+func (e End) String() string {
+	return [...]string{"to succeed", "to fail", "to hang"}[e]
+}
+
 // Family says which address families a scenario has.
 type Family int
 
@@ -237,6 +241,9 @@ type Result struct {
 	// Dropped and Injected count packets at the middlebox.
 	Dropped  int64 `json:"dropped"`
 	Injected int64 `json:"injected"`
+	// Unstaged is what came of a first try in which the fault did not take
+	// place, "" where there was none.
+	Unstaged string `json:"unstaged,omitempty"`
 }
 
 // Deed is what the middlebox did to one packet.
