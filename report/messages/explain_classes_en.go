@@ -322,6 +322,7 @@ var explanationsEnglish = map[diagnose.Class]Explanation{
 			{"a server that tidies up an idle connection", "Its last record is complete and nothing was asked since."},
 			{"the answer to the client's own close", "The client closed first then, and this rule does not apply."},
 			{"an answer that is too short for its HTTP length", "That is inside TLS and not readable; go's text says unexpected EOF."},
+			{"a reset that something the client wrote met first (transfer.reset)", "The socket tells of it once, and go's next read finds only the end: go says unexpected EOF there too. The packets tell a FIN from an RST."},
 		},
 	},
 	diagnose.TransferReceiverStalled: {

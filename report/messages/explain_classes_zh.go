@@ -321,6 +321,7 @@ var explanationsChinese = map[diagnose.Class]Explanation{
 			{"服务器清理空闲连接", "它的最后一条记录是完整的，此后也没有新的请求。"},
 			{"对客户端自己关闭连接的应答", "那样是客户端先关闭，此规则不适用。"},
 			{"短于其 HTTP 长度的应答", "那发生在 TLS 之内，无法读取；go 的文本会写 unexpected EOF。"},
+			{"客户端的写操作先遇到的重置（transfer.reset）", "套接字只报告一次，go 的下一次读取只会看到结尾：此时 go 也会写 unexpected EOF。报文能区分 FIN 和 RST。"},
 		},
 	},
 	diagnose.TransferReceiverStalled: {
