@@ -1,6 +1,7 @@
 package casefile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,35 +71,57 @@ func (w *Writer) store(steps []step) error {
 		}
 		w.changed.Broadcast()
 		w.mu.Unlock()
+		if older := w.older; older != nil && w.disk.end > 0 {
+			w.older = nil
+			if err := older.close(); err != nil {
+				return err
+			}
+		}
 		if s.begin == nil {
 			continue
 		}
 		if s.remove != nil {
-			s.remove.discard()
-			w.lost(s.remove)
+			w.fallen = append(w.fallen, s.remove)
 		}
+		// Also those that could not be removed before: others read them then.
+		w.fallen = slices.DeleteFunc(w.fallen, w.discard)
 		if err := w.disk.check(); err != nil {
 			return err
 		}
-		if err := w.disk.close(); err != nil {
+		if err := w.next(s.begin); err != nil {
 			return err
 		}
-		d, err := openDisk(s.begin.path, w.opts.Stdout)
-		if err != nil {
-			return err
-		}
-		d.most = w.fileBytes()
-		w.disk = d
-		w.mu.Lock()
-		s.begin.info = d.info
-		w.ring.stored = append(w.ring.stored, s.begin)
-		w.mu.Unlock()
 	}
 	return nil
 }
 
-// lost notes that a file of the ring is gone.
-func (w *Writer) lost(f *ringFile) {
+// next begins the next file of a ring. The one before stays open, with its
+// reserve, until something stands in the new one: it can say if that fails.
+func (w *Writer) next(f *ringFile) error {
+	d, err := openDisk(f.path, w.opts.Stdout)
+	if err != nil {
+		return err
+	}
+	d.most = w.fileBytes()
+	w.disk, w.older = d, w.disk
+	f.info = d.info
+	w.mu.Lock()
+	w.ring.stored = append(w.ring.stored, f)
+	w.mu.Unlock()
+	return nil
+}
+
+// discard removes a file of the ring and reports whether it is gone.
+func (w *Writer) discard(f *ringFile) bool {
+	gone := f.discard()
+	if gone {
+		w.forget(f)
+	}
+	return gone
+}
+
+// forget notes that a file of the ring is gone.
+func (w *Writer) forget(f *ringFile) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ring.stored = slices.DeleteFunc(w.ring.stored, func(g *ringFile) bool { return g == f })
@@ -107,32 +130,32 @@ func (w *Writer) lost(f *ringFile) {
 // stop ends the file early: its last blocks say what happened and what the
 // counters were when they were last read. What is not written is given up.
 func (w *Writer) stop(cause error) {
+	if newest := w.ring.stored[len(w.ring.stored)-1]; errors.Is(cause, errRemoved) {
+		w.forget(newest)
+	} else if w.older != nil && w.disk.end == 0 {
+		// Not even the header of the next file found room.
+		_ = w.disk.close()
+		w.discard(newest)
+		w.disk, w.older = w.older, nil
+	}
+	if w.older != nil {
+		_ = w.older.close()
+	}
 	d := w.disk
 	w.mu.Lock()
 	d.retreat(int64(closingBytes + statisticsBytes*len(w.ifaces)))
-	w.mu.Unlock()
 	stopped := &StoppedError{Path: d.path, Err: cause, Frames: d.saved.frames, Until: d.saved.until}
-	if d.regular && d.end == 0 {
-		// Not even the header of a next file found room.
-		_ = d.close()
-		newest := w.ring.stored[len(w.ring.stored)-1]
-		newest.discard()
-		w.lost(newest)
-	} else {
-		w.mu.Lock()
-		tail := w.tail(cause)
-		w.mu.Unlock()
-		d.finish(tail)
-		// The first error is the one that matters.
-		_ = d.close()
-	}
+	tail := w.tail(cause)
+	w.mu.Unlock()
+	d.finish(tail)
+	// The first error is the one that matters.
+	_ = d.close()
 	stopped.Bytes = d.end
 
 	w.mu.Lock()
 	w.stopped = stopped
 	w.queue, w.written = nil, w.given
 	w.enc.Take(nil)
-	w.ring.files = w.ring.stored
 	w.changed.Broadcast()
 	w.mu.Unlock()
 }

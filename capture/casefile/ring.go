@@ -15,8 +15,8 @@ import (
 type ring struct {
 	number int
 	files  []*ringFile
-	// stored are those that the flusher has made and not removed: it can be
-	// several files behind.
+	// stored are those that the flusher has made and that are still there: it
+	// can be several files behind, and some cannot be removed.
 	stored []*ringFile
 	// discarded sums the files thrown away.
 	discarded struct {
@@ -35,7 +35,7 @@ type ringFile struct {
 
 func (r *ring) paths() []string {
 	var list []string
-	for _, f := range r.files {
+	for _, f := range r.stored {
 		list = append(list, f.path)
 	}
 	return list
@@ -47,12 +47,14 @@ func (r *ring) begin(path string) string {
 	return ringName(path, r.number, time.Now())
 }
 
-// discard removes the file, unless another has taken its name.
-func (f *ringFile) discard() {
-	if st, err := os.Lstat(f.path); err == nil && f.info != nil && os.SameFile(st, f.info) {
-		// One that cannot be removed stays; the next is begun all the same.
-		_ = os.Remove(f.path)
+// discard removes the file, unless another has taken its name, and reports
+// whether it is gone.
+func (f *ringFile) discard() bool {
+	st, err := os.Lstat(f.path)
+	if err == nil && os.SameFile(st, f.info) {
+		return os.Remove(f.path) == nil
 	}
+	return true
 }
 
 // statisticsBytes bounds one statistics block; closingBytes is what a record
@@ -87,8 +89,8 @@ func (w *Writer) makeRoom(n int) error {
 		}
 	}
 	if w.ringed() && w.items > 0 {
-		closing := closingBytes + statisticsBytes*len(w.ifaces)
-		if w.enc.Written()+int64(n+closing) > w.fileBytes() {
+		closing := statisticsBytes * len(w.ifaces)
+		if w.enc.Written()+int64(n+closing) > w.fileBytes()-reserve {
 			if err := w.rotate(); err != nil {
 				return err
 			}
@@ -140,7 +142,7 @@ func (w *Writer) rotate() error {
 // times are those of the change of files, for files are put in order by the
 // times at their beginnings; the records have their own.
 func (w *Writer) repeat(previous string) error {
-	room := w.fileBytes() / 2
+	room := min(w.fileBytes()/2, w.fileBytes()-maxFrame-2*reserve)
 	records := w.state.records()
 	left := 0
 	var entries []map[string]string

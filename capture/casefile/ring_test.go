@@ -36,9 +36,9 @@ func onDisk(t *testing.T, dir string) (sum int64, files int) {
 
 func TestRing(t *testing.T) {
 	const (
-		maxBytes = 4 * minFileBytes
+		maxBytes = 4 * minRingBytes
 		payload  = 700
-		frames   = 3000
+		frames   = 9000
 	)
 	dir := t.TempDir()
 	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: maxBytes, Ring: 4})
@@ -76,7 +76,7 @@ func TestRing(t *testing.T) {
 		}
 		if i%20 == 0 {
 			must(t, w.Flush())
-			if sum, files := onDisk(t, dir); sum > maxBytes+payload+200 || files > 4 {
+			if sum, files := onDisk(t, dir); sum > maxBytes || files > 4 {
 				t.Fatalf("%d bytes in %d files after packet %d", sum, files, i)
 			}
 		}
@@ -154,16 +154,22 @@ func TestRing(t *testing.T) {
 	}
 }
 
-// outrun gives so many packets at once that many files begin and end before
+// outrun gives so many packets at once that several files begin and end before
 // the flusher has made the first of them.
-func outrun(t *testing.T, w *Writer) {
+func outrun(t *testing.T, w *Writer, payload int) (last int64) {
 	t.Helper()
-	const payload = 1000
 	addInterface(t, w, ethernet)
-	for i := range 5 {
+	for i := range 100 {
+		must(t, w.Record(&hostlog.Process{Time: epoch, PID: uint32(5000 + i), Name: strings.Repeat("x", 4000)}))
+	}
+	data := syn(1, payload)
+	each := 3<<20/len(data) + 1
+	at := 0
+	for range 5 {
 		var packets []capture.Packet
-		for k := range 3000 {
-			packets = append(packets, *packet(3000*i+k, 0, syn(1, payload)))
+		for range each {
+			packets = append(packets, *packet(at, 0, data))
+			at++
 		}
 		n, err := w.Packets(packets)
 		must(t, err)
@@ -172,50 +178,55 @@ func outrun(t *testing.T, w *Writer) {
 		}
 	}
 	must(t, w.Close())
+	return packet(at-1, 0, data).Time
 }
 
-// TestRingOutrunsTheDisk holds the limit where the disk is files behind.
+// TestRingOutrunsTheDisk holds the limit where the disk is files behind, also
+// with the longest frames behind much that each file repeats.
 func TestRingOutrunsTheDisk(t *testing.T) {
-	const ring, maxBytes = 3, 3 * minFileBytes
-	dir := t.TempDir()
-	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: maxBytes, Ring: ring})
-	ended, looked := make(chan struct{}), make(chan string, 1)
-	go func() {
-		worst := ""
-		for done := false; !done; {
-			select {
-			case <-ended:
-				done = true
-			default:
+	const ring, maxBytes = 3, 3 * minRingBytes
+	for _, payload := range []int{1000, 65_000, 300_000} {
+		dir := t.TempDir()
+		w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: maxBytes, Ring: ring})
+		ended, looked := make(chan struct{}), make(chan string, 1)
+		go func() {
+			worst := ""
+			for done := false; !done; {
+				select {
+				case <-ended:
+					done = true
+				default:
+				}
+				if sum, files := onDisk(t, dir); worst == "" && (sum > maxBytes || files > ring) {
+					worst = fmt.Sprintf("%d bytes in %d files", sum, files)
+				}
 			}
-			if sum, files := onDisk(t, dir); worst == "" && (sum > maxBytes || files > ring) {
-				worst = fmt.Sprintf("%d bytes in %d files", sum, files)
-			}
+			looked <- worst
+		}()
+		last := outrun(t, w, payload)
+		close(ended)
+		if worst := <-looked; worst != "" {
+			t.Errorf("payload %d: %s, at most %d in %d", payload, worst, maxBytes, ring)
 		}
-		looked <- worst
-	}()
-	outrun(t, w)
-	close(ended)
-	if worst := <-looked; worst != "" {
-		t.Errorf("%s, at most %d in %d", worst, maxBytes, ring)
-	}
-	paths := w.Files()
-	if _, files := onDisk(t, dir); len(paths) != ring || files != ring {
-		t.Fatalf("files %q, %d there", paths, files)
-	}
-	list, _, err := read(t, paths[ring-1])
-	must(t, err)
-	if last := list[len(list)-1].Time; last != epoch+int64(5*3000-1)*second/1000 {
-		t.Errorf("the last packet is of %d", last-epoch)
+		paths := w.Files()
+		if _, files := onDisk(t, dir); len(paths) != ring || files != ring {
+			t.Fatalf("payload %d: files %q, %d there", payload, paths, files)
+		}
+		list, _, err := read(t, paths[ring-1])
+		must(t, err)
+		if got := list[len(list)-1].Time; got != last {
+			t.Errorf("payload %d: the last packet is of %d, want %d", payload, got, last)
+		}
 	}
 }
 
 // TestRingOfManyConnections: what does not fit again is counted, and the file
 // still has room for packets.
 func TestRingOfManyConnections(t *testing.T) {
-	w := create(t, filepath.Join(t.TempDir(), "case.pcapng"), Options{MaxBytes: 2 * minFileBytes, Ring: 2})
+	w := create(t, filepath.Join(t.TempDir(), "case.pcapng"), Options{MaxBytes: 2 * minRingBytes, Ring: 2})
 	addInterface(t, w, ethernet)
-	for i := range 1000 {
+	const claims = 6000
+	for i := range claims {
 		must(t, w.Record(&hostlog.Claim{Time: epoch + int64(i), PID: 1, Local: local(uint16(i)), Remote: remote}))
 	}
 	must(t, w.Close())
@@ -227,7 +238,7 @@ func TestRingOfManyConnections(t *testing.T) {
 	}
 	// The newest connections are the ones repeated.
 	last := record(t, list[len(list)-1]).(*hostlog.Claim)
-	if second := record(t, list[1]).(*hostlog.Claim); second.Time >= last.Time || last.Time != epoch+999 {
+	if second := record(t, list[1]).(*hostlog.Claim); second.Time >= last.Time || last.Time != epoch+claims-1 {
 		t.Errorf("repeated from %d on, the last is %d", second.Time-epoch, last.Time-epoch)
 	}
 }
@@ -236,7 +247,7 @@ func TestRingOfManyConnections(t *testing.T) {
 // removed for it.
 func TestRingLeavesOthersFiles(t *testing.T) {
 	dir := t.TempDir()
-	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: 2 * minFileBytes, Ring: 2})
+	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: 2 * minRingBytes, Ring: 2})
 	addInterface(t, w, ethernet)
 	first := w.Files()[0]
 	i := 0
@@ -258,7 +269,7 @@ func TestRingLeavesOthersFiles(t *testing.T) {
 func TestRingDirectoryGoes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	must(t, os.Mkdir(dir, 0o700))
-	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: 2 * minFileBytes, Ring: 2, FlushEvery: time.Hour})
+	w := create(t, filepath.Join(dir, "case.pcapng"), Options{MaxBytes: 2 * minRingBytes, Ring: 2, FlushEvery: time.Hour})
 	addInterface(t, w, ethernet)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Skip("an open file cannot be removed here:", err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +19,7 @@ type Options struct {
 	Hardware, OS, Application, Comment string
 	// MaxBytes bounds what is kept on disk, in bytes: all files of a ring
 	// together, or the one file, which ends there (ErrLimit). Zero is no
-	// bound; otherwise at least 64 KiB for each file.
+	// bound; otherwise at least LeastBytes.
 	MaxBytes int64
 	// Ring is the number of files that are kept, the newest ones, each of
 	// MaxBytes/Ring, with the names that dumpcap gives (case.pcapng becomes
@@ -38,7 +37,10 @@ type Options struct {
 }
 
 const (
+	// minFileBytes and minRingBytes are the least sizes of a file and of one in
+	// a ring. The latter has room for the longest frame, behind what it repeats.
 	minFileBytes = 64 << 10
+	minRingBytes = 512 << 10
 	// flushBytes is how much is collected before it is written early;
 	// maxHeld is how much is held back for a slow disk before callers wait.
 	flushBytes = 1 << 20
@@ -106,8 +108,12 @@ type Writer struct {
 	kick chan struct{}
 	done chan struct{}
 
-	// disk is the flusher's alone, once it runs.
-	disk *disk
+	// disk is the file being written, older the one before it in a ring until
+	// something stands in disk. Both are the flusher's alone, once it runs.
+	disk, older *disk
+	// fallen are files that fell out of the ring and could not be removed; the
+	// flusher's too.
+	fallen []*ringFile
 }
 
 // described is an interface with its counters as last told.
@@ -125,12 +131,20 @@ type step struct {
 	begin, remove *ringFile // nil for none
 }
 
+// LeastBytes is the least that Options.MaxBytes may be, unless it is zero, for a
+// number of files.
+func LeastBytes(ring int) int64 {
+	if ring > 1 {
+		return int64(ring) * minRingBytes
+	}
+	return minFileBytes
+}
+
 // Create begins a case file, or the first file of a ring. Path "-" is standard
 // output.
 func Create(path string, opts Options) (*Writer, error) {
-	files := max(opts.Ring, 1)
-	if opts.MaxBytes != 0 && opts.MaxBytes/int64(files) < minFileBytes {
-		return nil, fmt.Errorf("a limit of %d bytes for %d files: each needs at least %d", opts.MaxBytes, files, minFileBytes)
+	if least := LeastBytes(opts.Ring); opts.MaxBytes != 0 && opts.MaxBytes < least {
+		return nil, fmt.Errorf("a limit of %d bytes for %d files, which need at least %d", opts.MaxBytes, max(opts.Ring, 1), least)
 	}
 	if opts.Ring > 1 && opts.MaxBytes == 0 {
 		return nil, errors.New("a ring of files needs a limit on their size")
@@ -175,8 +189,8 @@ func Create(path string, opts Options) (*Writer, error) {
 		d.cap(opts.MaxBytes)
 	}
 	w.disk = d
-	w.ring.files = []*ringFile{{path: name, info: d.info}}
-	w.ring.stored = slices.Clone(w.ring.files)
+	first := &ringFile{path: name, info: d.info}
+	w.ring.files, w.ring.stored = []*ringFile{first}, []*ringFile{first}
 	if err := w.store(w.take()); err != nil {
 		d.close()
 		if d.regular && opts.Into == nil {
@@ -333,8 +347,8 @@ func (w *Writer) Frames() int64 {
 	return w.frames
 }
 
-// Files returns the paths of the files kept, the oldest first. While the
-// Writer runs the newest may not exist yet.
+// Files returns the paths of the files that are there, the oldest first. While
+// the Writer runs, more may have been begun than the disk has heard of.
 func (w *Writer) Files() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

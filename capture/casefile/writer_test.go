@@ -296,7 +296,7 @@ func TestClosedPipe(t *testing.T) {
 
 func TestWrongUse(t *testing.T) {
 	dir := t.TempDir()
-	for _, o := range []Options{{Ring: 3}, {Ring: 3, MaxBytes: 3*minFileBytes - 1}, {MaxBytes: 100}, {MaxBytes: -1}} {
+	for _, o := range []Options{{Ring: 3}, {Ring: 3, MaxBytes: 3*minRingBytes - 1}, {MaxBytes: 100}, {MaxBytes: -1}} {
 		if w, err := Create(filepath.Join(dir, "x.pcapng"), o); err == nil {
 			w.Close()
 			t.Errorf("%+v was accepted", o)

@@ -147,7 +147,7 @@ capture, 10 --fail-on holds, 130 aborted.`,
 	f.StringVarP(&o.write, "write", "w", "", "write the case file, with packets, owners and all that the host said, to `FILE`")
 	f.BoolVar(&o.save, "save", false, "write the case file to goproxytrace-DATE-TIME.pcapng")
 	f.StringVar(&o.maxSize, "max-size", "", "end the case file at this `SIZE` (500k, 64M, 2G); with --ring, of all files together")
-	f.IntVar(&o.ring, "ring", 0, "keep the newest `N` files, of --max-size together (64M unless set)")
+	f.IntVar(&o.ring, "ring", 0, "keep the newest `N` files, of --max-size together (64M unless set; 512k or more each)")
 	f.StringVar(&o.json, "json", "", "write the whole report as JSON to `FILE`, to standard output without =FILE")
 	f.Lookup("json").NoOptDefVal = stdStream
 	addHTMLFlag(cmd, &o.html)
@@ -214,9 +214,9 @@ func (o *liveOptions) check() error {
 		}
 		o.maxBytes = n
 	} else if o.ring != 0 {
-		o.maxBytes = 64 << 20
+		o.maxBytes = max(64<<20, casefile.LeastBytes(o.ring))
 	}
-	if least := int64(max(o.ring, 1)) * minCaseFile; o.maxBytes != 0 && o.maxBytes < least {
+	if least := casefile.LeastBytes(o.ring); o.maxBytes != 0 && o.maxBytes < least {
 		files := "a case file needs"
 		if o.ring > 1 {
 			files = fmt.Sprintf("%d files need", o.ring)
@@ -249,9 +249,6 @@ func (o *liveOptions) checkEngine() error {
 	}
 	return nil
 }
-
-// minCaseFile is the least size of a case file in bytes (capture/casefile).
-const minCaseFile = 64 << 10
 
 // parseSize reads a number of bytes with a binary suffix.
 func parseSize(s string) (int64, bool) {
