@@ -73,8 +73,9 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	type outcome struct {
-		r   *compare.Run
-		err error
+		r      *compare.Run
+		played *Result
+		err    error
 	}
 	outcomes := make([]chan outcome, len(jobs))
 	work := make(chan int)
@@ -93,7 +94,7 @@ func TestCompare(t *testing.T) {
 				if err == nil {
 					run, err = runOf(ctx, r)
 				}
-				outcomes[i] <- outcome{run, err}
+				outcomes[i] <- outcome{run, r, err}
 			}
 		}()
 	}
@@ -109,6 +110,7 @@ func TestCompare(t *testing.T) {
 		if o.err != nil {
 			t.Fatal(o.err)
 		}
+		sayUnstaged(t, o.played)
 		runs[j.set] = append(runs[j.set], o.r)
 	}
 	for k, s := range sets[1:] {

@@ -99,14 +99,16 @@ func TestScenarios(t *testing.T) {
 			work <- s
 		}
 	}()
-	tally := map[Score]int{}
+	tally, twice := map[Score]int{}, 0
 	for _, s := range list {
 		o := <-outcomes[s.Name]
 		t.Run(s.Name, func(t *testing.T) {
 			if o.err != nil {
 				t.Fatal(o.err)
 			}
-			sayUnstaged(t, o.r)
+			if sayUnstaged(t, o.r) {
+				twice++
+			}
 			if *write != "" {
 				writeTruth(t, dir, o.r)
 			}
@@ -114,14 +116,20 @@ func TestScenarios(t *testing.T) {
 			tally[judge(t, o.r)]++
 		})
 	}
-	t.Logf("%d scenarios, seed %d: %v", len(list), *seed, tally)
+	t.Logf("%d scenarios, seed %d: %v; %d played twice", len(list), *seed, tally, twice)
+	if twice > 2+len(list)/20 {
+		t.Errorf("%d of %d scenarios had to be played twice: that is no chance", twice, len(list))
+	}
 	checkNothingLeft(t)
 }
 
-func sayUnstaged(t *testing.T, r *Result) {
-	if r.Unstaged != "" {
-		t.Logf("played twice; the first time %s", r.Unstaged)
+// sayUnstaged logs why a scenario was played twice, and reports whether it was.
+func sayUnstaged(t *testing.T, r *Result) bool {
+	if r.Unstaged == "" {
+		return false
 	}
+	t.Logf("%s was played twice; the first time %s", r.Scenario, r.Unstaged)
+	return true
 }
 
 // judge scores what the analysis says of a capture where it knows the hosts of

@@ -30,6 +30,8 @@ func Run(ctx context.Context, s Scenario, dir string, seed uint64) (*Result, err
 	if first, ok := errors.AsType[*UnstagedError](err); ok && ctx.Err() == nil {
 		if r, err = play(ctx, s, dir, seed); err == nil {
 			r.Unstaged = first.Error()
+		} else {
+			err = fmt.Errorf("%w; before that %w", err, first)
 		}
 	}
 	if err != nil {

@@ -45,7 +45,7 @@ var stepsEnglish = map[string]string{
 	"next.check-urls":        "Check the schemes in GOPROXY and HTTPS_PROXY: a plain proxy needs http:// in HTTPS_PROXY, and a plain module proxy http:// in GOPROXY.",
 	"next.host-load":         "See what keeps the process from reading (processor, memory and disk load at that time): {command}.",
 	"next.cache-scan":        "See whether a virus scanner works on the module cache at that time; its place is told by: {command}.",
-	"next.who-ended":         "Find out what ended the command: Ctrl-C, the time limit of a script, a CI job or an editor, or the system when memory ran out. Then let it run until go itself gives up, under a capture: its own error says more.",
+	"next.who-ended":         "Find out what ended the command or this connection: another error, which go's output then names, Ctrl-C, the time limit of a script, a CI job or an editor, or the system when memory ran out. If it was ended from outside, let it run under a capture until go itself gives up: its own error says more.",
 	"next.stack-dump":        "While it hangs, ask the go command for its stacks: {command}.",
 	"next.allow-revocation":  "Allow the certificate checks' own requests (OCSP and CRL over port 80), or set the system's proxy for them; what it is now: {command}.",
 	"next.name-owner":        "Find out which product the named process belongs to, and run the command once with this host in that product's own list of exceptions: {command}.",

@@ -43,7 +43,7 @@ var stepsChinese = map[string]string{
 	"next.check-urls":        "检查 GOPROXY 和 HTTPS_PROXY 中的协议：明文代理在 HTTPS_PROXY 中要写 http://，明文的模块代理在 GOPROXY 中要写 http://。",
 	"next.host-load":         "看看是什么使该进程没有读取（当时的处理器、内存和磁盘负载）：{command}。",
 	"next.cache-scan":        "看看当时是否有病毒扫描程序在处理模块缓存；缓存的位置由此得知：{command}。",
-	"next.who-ended":         "查明是什么结束了该命令：Ctrl-C，脚本、CI 任务或编辑器的时间限制，或内存耗尽时的系统。然后在抓包的同时让它一直运行到 go 自己放弃：它自己的错误信息能说明更多。",
+	"next.who-ended":         "查明是什么结束了该命令或这条连接：另一个错误（此时 go 的输出会写明），Ctrl-C，脚本、CI 任务或编辑器的时间限制，或内存耗尽时的系统。如果是从外部结束的，请在抓包的同时让它一直运行到 go 自己放弃：它自己的错误信息能说明更多。",
 	"next.stack-dump":        "在卡住期间，让 go 命令打印它的调用栈：{command}。",
 	"next.allow-revocation":  "放行证书检查自身的请求（经 80 端口的 OCSP 和 CRL），或者为其设置系统代理；查看当前设置：{command}。",
 	"next.name-owner":        "查明这里提到的进程属于哪个产品，把该主机列入该产品自己的例外名单，再运行一次命令：{command}。",
