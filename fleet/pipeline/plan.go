@@ -204,7 +204,7 @@ func inUse(ctx context.Context, out string) (bool, error) {
 		if errors.Is(err, os.ErrNotExist) {
 			return false, nil
 		}
-		return len(entries) > 0, err
+		return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != lockFile }), err
 	}
 	for _, name := range []string{successFile, SummaryFile} {
 		if there, err := storage.Exists(ctx, storage.Join(out, name)); there || err != nil {

@@ -173,6 +173,11 @@ func (o *analyzeOptions) run(ctx context.Context, in io.Reader, out, errs io.Wri
 	if err := o.checkHTML(); err != nil {
 		return err
 	}
+	release, err := pipeline.Hold(ctx, o.out)
+	if err != nil {
+		return err
+	}
+	defer release()
 	plan, err := pipeline.Prepare(ctx, pipeline.Request{
 		Paths: paths, Out: o.out, Ingest: o.ingest(ctx), KeyPath: o.key, Overwrite: o.overwrite, Resume: o.resume,
 	})
