@@ -460,7 +460,7 @@ func (v *view) basis(d *Data, below string) {
 	f := &d.Files
 	v.Files = []fact{
 		{"Files", number(f.Matched)}, {"Read to their end", number(f.OK)}, {"Damaged, read as far as they go", number(f.Damaged)},
-		{"Unreadable", number(f.Unreadable)}, {"Copies of others", number(f.Duplicate)}, {"Cases", number(d.Cases)}, {"Cases without a download to judge", number(d.Quiet)},
+		{"Unreadable", number(f.Unreadable)}, {"Not analysed", number(f.NotAnalysed)}, {"Copies of others", number(f.Duplicate)}, {"Cases", number(d.Cases)}, {"Cases without a download to judge", number(d.Quiet)},
 		{"Reports left out, their case is counted", number(d.Duplicates)},
 	}
 	shown := 0

@@ -49,21 +49,27 @@ func caseIDs(ctx context.Context, r *ingest.Reader, c *Candidate, emit func(id s
 	return err
 }
 
-// places are those of shards that are worked on side by side in this process, by
+// places are those of units that are worked on side by side in this process, by
 // their number: what its memory follows.
 var (
 	makingPlaces sync.Mutex
 	places       = map[int]*semaphore.Weighted{}
 )
 
-// enter waits until fewer than atOnce are in, and returns how to leave.
-func enter(ctx context.Context, atOnce int) (leave func(), err error) {
+// enter waits until fewer than atOnce are in, or nobody is who is to be alone, and
+// returns how to leave.
+func enter(ctx context.Context, atOnce int, alone bool) (leave func(), err error) {
+	all := int64(max(atOnce, 1))
 	makingPlaces.Lock()
 	s := places[atOnce]
 	if s == nil {
-		s = semaphore.NewWeighted(int64(max(atOnce, 1)))
+		s = semaphore.NewWeighted(all)
 		places[atOnce] = s
 	}
 	makingPlaces.Unlock()
-	return func() { s.Release(1) }, s.Acquire(ctx, 1)
+	n := int64(1)
+	if alone {
+		n = all
+	}
+	return func() { s.Release(n) }, s.Acquire(ctx, n)
 }

@@ -23,7 +23,12 @@
 // that a runner starts twice, or a run that is begun again because a worker died
 // (Prism gives a job up then). Parts leave _run for their tables when all files are
 // accounted for, and _SUCCESS is written after that: what a run left that did not
-// come so far is in nobody's way.
+// come so far is in nobody's way. One process at a time runs in an output directory
+// (Hold).
+//
+// A file that kills the processes that read it is found by the notes that they leave
+// in _run (attempt.go), and set aside: it is accounted for as not analysed. That is
+// part of what the name and bytes of its shard's parts follow from.
 //
 // # Each case once
 //

@@ -19,6 +19,8 @@ type Note struct {
 	Index, Document int
 	// New is true where the report is to be counted.
 	New bool
+	// Aside is true where the file was set aside, and nothing is known of it.
+	Aside bool
 }
 
 func init() {
@@ -124,8 +126,22 @@ func (f *sniffFn) ProcessElement(ctx context.Context, chunk int, emit func(strin
 	if err != nil {
 		return err
 	}
+	a, err := f.Work.Plan.begin(ctx, fmt.Sprintf("s%06d", chunk), f.Work.AtOnce)
+	if err != nil {
+		return err
+	}
+	read := false
+	defer func() { a.end(ctx, read) }()
 	for i, path := range list {
 		c := Candidate{Index: chunk*chunkFiles + i, Path: path}
+		if a.aside(c.Index) {
+			c.setAside()
+			emit(fmt.Sprintf("unreadable %d", c.Index), c)
+			continue
+		}
+		if err := a.reads(ctx, c.Index); err != nil {
+			return err
+		}
 		h, out, ok := r.Sniff(ctx, path)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -138,6 +154,7 @@ func (f *sniffFn) ProcessElement(ctx context.Context, chunk int, emit func(strin
 		c.Kind, c.Size, c.Hash = h.Kind, h.Size, h.Hash
 		emit(fmt.Sprintf("%x", h.Sum), c)
 	}
+	read = true
 	return nil
 }
 
@@ -188,7 +205,7 @@ func (f *captureFn) ProcessElement(ctx context.Context, shard int, list func(*Ca
 	return nil
 }
 
-// shard reads a shard, when there is a place for it.
+// shard reads a shard, unless that was done, when there is a place for it.
 func (w *inWork) shard(ctx context.Context, name string, list func(*Candidate) bool) (*Result, error) {
 	var all []Candidate
 	var c Candidate
@@ -199,12 +216,13 @@ func (w *inWork) shard(ctx context.Context, name string, list func(*Candidate) b
 	if err != nil {
 		return nil, err
 	}
-	leave, err := enter(ctx, w.AtOnce)
+	a, err := w.Plan.begin(ctx, name, w.AtOnce)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
-	return w.Plan.shard(ctx, r, name, all)
+	result, err := w.Plan.shard(ctx, r, a, name, all)
+	a.end(ctx, err == nil)
+	return result, err
 }
 
 // casesFn finds out what the reports of a file are about.
@@ -217,12 +235,23 @@ func (f *casesFn) ProcessElement(ctx context.Context, index int, c Candidate, em
 	if err != nil {
 		return err
 	}
-	leave, err := enter(ctx, f.Work.AtOnce)
+	a, err := f.Work.Plan.begin(ctx, fmt.Sprintf("n%06d", index), f.Work.AtOnce)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	return caseIDs(ctx, r, &c, func(id string, document int) { emit(id, Note{Index: index, Document: document}) })
+	read := false
+	defer func() { a.end(ctx, read) }()
+	if a.aside(index) {
+		read = true
+		emit(fmt.Sprintf("set aside %d", index), Note{Index: index, Document: -1, Aside: true})
+		return nil
+	}
+	if err := a.reads(ctx, index); err != nil {
+		return err
+	}
+	err = caseIDs(ctx, r, &c, func(id string, document int) { emit(id, Note{Index: index, Document: document}) })
+	read = err == nil
+	return err
 }
 
 // newFn decides which report on a case is counted: none where there is a capture,
@@ -257,7 +286,9 @@ func (f *assignFn) ProcessElement(index int, files func(*Candidate) bool, notes 
 	c.Wanted, c.Known = nil, 0
 	var n Note
 	for notes(&n) {
-		if n.New {
+		if n.Aside {
+			c.setAside()
+		} else if n.New {
 			c.Wanted = append(c.Wanted, n.Document)
 		} else {
 			c.Known++

@@ -42,7 +42,14 @@ func TestMain(m *testing.M) {
 				time.Sleep(60 * time.Millisecond)
 			}
 		}
-		serve(ServeWorker(context.Background(), 0))
+		meetsFile = func(unit string, index int) {
+			dieOf(unit, index)
+			waitAt(unit, index)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		serve(ServeWorker(ctx, 0))
+		cancel()
+		Withdraw()
 	case "prism":
 		serve(InsidePrism(context.Background()))
 	case "memory":
@@ -52,7 +59,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// serve says where a process listens, and ends when the test does.
+// serve says where a process listens, and returns when the test ends it.
 func serve(at string, err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,7 +67,44 @@ func serve(at string, err error) {
 	}
 	fmt.Println(at)
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
+}
+
+// killers lists files by the kind of unit in which they kill whoever meets them and
+// their place in the list: c5,s7.
+const killers = "GOPROXYTRACE_FLEET_TEST_KILLERS"
+
+// dieOf kills this process as the system's OOM killer does.
+func dieOf(unit string, index int) {
+	if !slices.Contains(strings.Split(os.Getenv(killers), ","), fmt.Sprintf("%c%d", unit[0], index)) {
+		return
+	}
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Kill()
+	}
+	select {}
+}
+
+// waitFor names a directory and a file by its place in the list: the first workers
+// that meet it wait to be killed, and say so in a file of a number each.
+const waitFor = "GOPROXYTRACE_FLEET_TEST_WAIT"
+
+// mostWaiting is how many do.
+const mostWaiting = 2
+
+func waitAt(unit string, index int) {
+	dir, at, _ := strings.Cut(os.Getenv(waitFor), ":")
+	if dir == "" || at != strconv.Itoa(index) || unit[0] != 'c' {
+		return
+	}
+	for n := range mostWaiting {
+		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprint("waits-", n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			continue
+		}
+		fmt.Fprint(f, os.Getpid())
+		_ = f.Close()
+		select {}
+	}
 }
 
 // slow makes workers take so long that a runner asks them how far they are.

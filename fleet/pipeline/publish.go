@@ -37,14 +37,15 @@ type Summary struct {
 	// their key is known: results with the same one have the same pseudonyms.
 	Redacted bool   `json:"redacted"`
 	Key      string `json:"pseudonym_key,omitempty"`
-	// Files counts the input by what became of it; ok, damaged, unreadable and
-	// duplicate together are all that matched.
+	// Files counts the input by what became of it; ok, damaged, unreadable, not
+	// analysed and duplicate together are all that matched.
 	Files struct {
-		Matched    int64 `json:"matched"`
-		OK         int64 `json:"ok"`
-		Damaged    int64 `json:"damaged"`
-		Unreadable int64 `json:"unreadable"`
-		Duplicate  int64 `json:"duplicate"`
+		Matched     int64 `json:"matched"`
+		OK          int64 `json:"ok"`
+		Damaged     int64 `json:"damaged"`
+		Unreadable  int64 `json:"unreadable"`
+		NotAnalysed int64 `json:"not_analysed"`
+		Duplicate   int64 `json:"duplicate"`
 	} `json:"files"`
 	// Cases are the captures that were counted, Quiet those of them that are no
 	// download; Duplicates are reports that were left out because their case is
@@ -203,12 +204,13 @@ func (p *Plan) summarise(results []*Result) *Summary {
 		s.Files.OK += r.Status[rows.StatusOK]
 		s.Files.Damaged += r.Status[rows.StatusDamaged]
 		s.Files.Unreadable += r.Status[rows.StatusUnreadable]
+		s.Files.NotAnalysed += r.Status[rows.StatusNotAnalysed]
 		s.Files.Duplicate += r.Status[rows.StatusDuplicate]
 		s.Duplicates += r.Duplicates
 		s.Problems = append(s.Problems, r.Problems...)
 	}
 	// The worst first.
-	rank := []string{rows.StatusUnreadable, rows.StatusDamaged, rows.StatusDuplicate}
+	rank := []string{rows.StatusNotAnalysed, rows.StatusUnreadable, rows.StatusDamaged, rows.StatusDuplicate}
 	slices.SortFunc(s.Problems, func(a, b Problem) int {
 		if n := slices.Index(rank, a.Status) - slices.Index(rank, b.Status); n != 0 {
 			return n

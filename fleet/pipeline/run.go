@@ -26,8 +26,16 @@ import (
 // Prism is the runner that runs inside this program, or as a job server beside it.
 const Prism = "prism"
 
-// fruitless is how many tries without a shard done end a run.
-const fruitless = 3
+const (
+	// fruitless is how many tries without a shard done or a file set aside end a
+	// run, patient how many where there is still somebody to suspect: it takes
+	// three deaths to set a file aside, and others may come between.
+	fruitless = 3
+	patient   = 6
+	// mostAside is how many files one run sets aside: where more would have to be,
+	// it is not files that kill workers.
+	mostAside = 50
+)
 
 // Runners says where a pipeline runs.
 type Runners struct {
@@ -47,7 +55,8 @@ type Runners struct {
 
 // Run runs the pipeline of a plan to its end. With Prism, a try that fails is
 // followed by another, which goes on where it stopped, as long as tries have
-// results; other runners try again by themselves.
+// results, or find out which file kills workers; other runners try again by
+// themselves.
 func (p *Plan) Run(ctx context.Context, r Runners) error {
 	atOnce := r.AtOnce
 	if atOnce <= 0 {
@@ -57,7 +66,9 @@ func (p *Plan) Run(ctx context.Context, r Runners) error {
 	if tell == nil {
 		tell = func(string) {}
 	}
-	have, failures := -1, 0
+	// What this process has begun and not ended, it has not died of.
+	defer withdraw(p.Out)
+	have, failures, before := progress{Done: -1}, 0, 0
 	for {
 		err := p.try(ctx, r, atOnce)
 		if ctx.Err() != nil {
@@ -76,18 +87,24 @@ func (p *Plan) Run(ctx context.Context, r Runners) error {
 		if r.Runner != "" && r.Runner != Prism {
 			return err
 		}
-		done, listed := storage.List(ctx, p.donePath("*"))
-		if listed != nil {
-			return errors.Join(err, listed)
+		now, failed := p.progress(ctx)
+		if failed != nil {
+			return errors.Join(err, failed)
 		}
-		if failures++; len(done) > have {
+		switch failures++; {
+		case have.Done < 0:
+			failures, before = 0, now.Aside
+		case now.Done > have.Done || now.Aside > have.Aside:
 			failures = 0
 		}
-		have = len(done)
-		if failures == fruitless {
-			return fmt.Errorf("%d tries in a row came no further: %w", fruitless, jobError{err})
+		have = now
+		if now.Aside-before >= mostAside {
+			return fmt.Errorf("%d files were set aside because workers died while they analysed them, which are too many to be the files' fault: %w", now.Aside-before, jobError{err})
 		}
-		tell(fmt.Sprintf("the job failed, with %d of about %d shards done: %s; going on with the rest", len(done), p.Shards, brief(err)))
+		if failures >= patient || failures >= fruitless && now.Suspects == 0 {
+			return fmt.Errorf("%d tries in a row came no further: %w", failures, jobError{err})
+		}
+		tell(fmt.Sprintf("the job failed, with %d of about %d shards done: %s; going on with the rest", now.Done, p.Shards, brief(err)))
 		select {
 		case <-time.After(time.Duration(failures)*time.Second + 100*time.Millisecond):
 		case <-ctx.Done():

@@ -34,6 +34,11 @@ type Candidate struct {
 	Known  int
 }
 
+// setAside marks a file that is not read any more.
+func (c *Candidate) setAside() {
+	c.Status, c.Reason = rows.StatusNotAnalysed, asideReason
+}
+
 // Result is what became of a shard.
 type Result struct {
 	Shard string `json:"shard"`
@@ -69,13 +74,18 @@ type Problem struct {
 }
 
 // shard reads the files of a shard and writes their rows, unless that was done.
-func (p *Plan) shard(ctx context.Context, r *ingest.Reader, name string, list []Candidate) (*Result, error) {
+func (p *Plan) shard(ctx context.Context, r *ingest.Reader, a *attempt, name string, list []Candidate) (*Result, error) {
 	slices.SortFunc(list, func(a, b Candidate) int { return a.Index - b.Index })
 	if done, err := p.done(ctx, name); done != nil || err != nil {
 		return done, err
 	}
+	for i := range list {
+		if c := &list[i]; c.Status == "" && a.aside(c.Index) {
+			c.setAside()
+		}
+	}
 	w := &work{
-		ctx: ctx, reader: r, counts: summary.NewCollector(),
+		ctx: ctx, reader: r, attempt: a, counts: summary.NewCollector(),
 		result: &Result{Shard: name, Parts: make(map[string]Part), Status: make(map[string]int64)},
 	}
 	part := fmt.Sprintf("part-%s-%s.parquet", name, p.partDigest(list))
@@ -85,6 +95,9 @@ func (p *Plan) shard(ctx context.Context, r *ingest.Reader, name string, list []
 		if err := w.file(&list[i]); err != nil {
 			return nil, fmt.Errorf("file %d: %w", list[i].Index, err)
 		}
+	}
+	if err := a.reads(ctx, -1); err != nil {
+		return nil, err
 	}
 	counts, err := w.parts.Commit()
 	if err != nil {
@@ -136,12 +149,13 @@ func (p *Plan) partDigest(list []Candidate) string {
 
 // work is a shard under way. It is a rows.Sink.
 type work struct {
-	ctx    context.Context
-	reader *ingest.Reader
-	parts  *parts.Set
-	counts *summary.Collector
-	result *Result
-	row    *rows.File // of the file under way
+	ctx     context.Context
+	reader  *ingest.Reader
+	attempt *attempt
+	parts   *parts.Set
+	counts  *summary.Collector
+	result  *Result
+	row     *rows.File // of the file under way
 }
 
 // beginsFile is called before a file is read; tests stop there.
@@ -158,7 +172,10 @@ func (w *work) file(c *Candidate) error {
 	}
 	out := ingest.Outcome{Status: c.Status, Reason: c.Reason, Hash: c.Hash}
 	if c.Status == "" {
-		var err error
+		err := w.attempt.reads(w.ctx, c.Index)
+		if err != nil {
+			return err
+		}
 		take := func(n int, hash string, d *report.Document) error {
 			if c.Kind != rows.KindCapture && !slices.Contains(c.Wanted, n) {
 				return nil

@@ -10,6 +10,9 @@ const (
 	// StatusUnreadable could not be read at all, or is neither a capture nor
 	// a report.
 	StatusUnreadable = "unreadable"
+	// StatusNotAnalysed was set aside because processes died while they analysed
+	// it. What is in it, or wrong with it, is not known.
+	StatusNotAnalysed = "not-analysed"
 	// StatusDuplicate has the same bytes, or tells of the same cases, as a
 	// file that was counted.
 	StatusDuplicate = "duplicate"

@@ -78,9 +78,9 @@ The pipeline is Apache Beam's. Without further flags it runs in this process, on
 Beam's Prism runner; --workers gives it processes of their own, and Beam's flags
 another runner (--runner=flink, spark, dataflow).
 
-Exit codes: 0 done, 1 error, 2 wrong command line, 3 some files are damaged or
-unreadable (the others are in the tables, and these are named there), 10
---fail-on holds, 130 interrupted.`,
+Exit codes: 0 done, 1 error, 2 wrong command line, 3 some files are damaged,
+unreadable or not analysed (the others are in the tables, and these are named
+there), 10 --fail-on holds, 130 interrupted.`,
 		Example: `  goproxytrace-fleet analyze 'captures/**/*.pcapng' --out=results
   goproxytrace-fleet analyze 'captures/**' --out=results --machine-from='captures/([^/]+)/' --html=results.html
   goproxytrace-fleet analyze 'captures/**' --out=results --key=fleet.key --workers=4

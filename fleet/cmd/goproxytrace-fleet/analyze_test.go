@@ -225,6 +225,30 @@ func TestOwnWorkers(t *testing.T) {
 	}
 }
 
+// A file that was set aside is named as what it is, and ends the program as one that
+// cannot be read does.
+func TestSetAside(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out")
+	key := put(t, filepath.Join(dir, "key"), strings.Repeat("k", 40))
+	good, bad := pcap("healthy-near.pcapng"), pcap("hello-reset.pcapng") // the list's order
+	o := &analyzeOptions{noGoEnv: true}
+	if _, err := pipeline.Prepare(t.Context(), pipeline.Request{Paths: []string{good, bad}, Out: out, Ingest: o.ingest(t.Context()), KeyPath: key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(out, "_run", "notes"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(out, "_run", "notes", "c000001.json"), `{"attempt":"x","open":true,"alone":true,"file":1,"deaths":{"1":1}}`)
+	code, text, errs := called(t, "", "analyze", good, bad, "--out="+out, "--key="+key, "--no-go-env", "--max-file-time=0", "--max-file-bytes=0", "--resume")
+	if want := "hello-reset.pcapng: not analysed: set aside: the process that analysed it died"; code != 3 || !strings.Contains(errs, want) {
+		t.Errorf("exit code %d: %s, want %s", code, errs, want)
+	}
+	if want := "2 files: 1 ok, 0 damaged, 0 unreadable, 0 duplicate, 1 not analysed"; !strings.Contains(text, want) {
+		t.Errorf("no %q in\n%s", want, text)
+	}
+}
+
 func TestKey(t *testing.T) {
 	code, one, _ := called(t, "", "key")
 	_, two, _ := called(t, "", "key")

@@ -17,10 +17,10 @@ import (
 // files names all.
 const mostNamed = 20
 
-// nameProblems names files that are damaged or unreadable as they were given, and
-// returns how many there are.
+// nameProblems names files that are damaged, unreadable or not analysed as they were
+// given, and returns how many there are.
 func nameProblems(ctx context.Context, p *pipeline.Plan, s *pipeline.Summary, w io.Writer) int {
-	total, named := int(s.Files.Damaged+s.Files.Unreadable), 0
+	total, named := int(s.Files.Damaged+s.Files.Unreadable+s.Files.NotAnalysed), 0
 	for i := range s.Problems {
 		f := &s.Problems[i]
 		if f.Status == rows.StatusDuplicate || named == mostNamed {
@@ -31,7 +31,7 @@ func nameProblems(ctx context.Context, p *pipeline.Plan, s *pipeline.Summary, w 
 		if err != nil {
 			path = f.File
 		}
-		text := fmt.Sprintf("%s: %s: %s", path, f.Status, f.Reason)
+		text := fmt.Sprintf("%s: %s: %s", path, strings.ReplaceAll(f.Status, "-", " "), f.Reason)
 		if f.Offset != nil {
 			text = fmt.Sprintf("%s: %s at offset %d: %s", path, f.Status, *f.Offset, f.Reason)
 		}
@@ -53,7 +53,11 @@ var printed = []string{summary.Class, summary.Place, summary.Host, summary.Resol
 func writeSummary(w io.Writer, s *pipeline.Summary, out string) error {
 	var b strings.Builder
 	f := &s.Files
-	fmt.Fprintf(&b, "%d files: %d ok, %d damaged, %d unreadable, %d duplicate\n", f.Matched, f.OK, f.Damaged, f.Unreadable, f.Duplicate)
+	fmt.Fprintf(&b, "%d files: %d ok, %d damaged, %d unreadable, %d duplicate", f.Matched, f.OK, f.Damaged, f.Unreadable, f.Duplicate)
+	if f.NotAnalysed > 0 {
+		fmt.Fprintf(&b, ", %d not analysed", f.NotAnalysed)
+	}
+	b.WriteByte('\n')
 	fmt.Fprintf(&b, "%d cases", s.Cases)
 	if s.Duplicates > 0 {
 		fmt.Fprintf(&b, " (%d reports on cases counted already are left out)", s.Duplicates)

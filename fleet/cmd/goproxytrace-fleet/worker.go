@@ -68,12 +68,15 @@ root alone. analyze --worker-at names it.`,
 				return err
 			}
 			beginBeam(o.verbose, cmd.ErrOrStderr())
-			at, err := pipeline.ServeWorker(cmd.Context(), port)
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer pipeline.Withdraw()
+			defer cancel()
+			at, err := pipeline.ServeWorker(ctx, port)
 			if err != nil {
 				return fmt.Errorf("worker: %w", err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), at)
-			return o.wait(cmd.Context(), cmd.InOrStdin())
+			return o.wait(ctx, cmd.InOrStdin())
 		},
 	}
 	o.addFlags(cmd, "50000")
