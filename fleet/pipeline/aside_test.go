@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,7 +183,8 @@ func TestKilledFromOutside(t *testing.T) {
 // planned is a run that is prepared and not begun.
 func planned(t *testing.T, out string) *Plan {
 	t.Helper()
-	p, err := Prepare(context.Background(), Request{Paths: pcaps(t)[:4], Out: out, KeyPath: putKey(t), Ingest: ingest.Options{Version: "v1"}})
+	// An object store of memory keeps what the test has left when it ran before.
+	p, err := Prepare(context.Background(), Request{Paths: pcaps(t)[:4], Out: out, KeyPath: putKey(t), Ingest: ingest.Options{Version: "v1"}, Overwrite: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +449,7 @@ func TestWithdraw(t *testing.T) {
 func TestSetAsideInAnObjectStore(t *testing.T) {
 	ctx := context.Background()
 	const out = "memfs://aside/one"
-	r := Request{Paths: pcaps(t)[:4], Out: out, KeyPath: putKey(t), Ingest: ingest.Options{Version: "v1"}}
+	r := Request{Paths: pcaps(t)[:4], Out: out, KeyPath: putKey(t), Ingest: ingest.Options{Version: "v1"}, Overwrite: true}
 	p, err := Prepare(ctx, r)
 	if err != nil {
 		t.Fatal(err)
@@ -460,9 +463,52 @@ func TestSetAsideInAnObjectStore(t *testing.T) {
 	}
 	a.end(ctx, false)
 	pause = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
-	r.Resume = true
+	r.Resume, r.Overwrite = true, false
 	s := ran(t, r, Runners{})
 	if got := notAnalysed(t, s); !slices.Equal(got, []int{2}) || s.Files.OK != 3 {
 		t.Errorf("files %d were set aside: %+v", got, s.Files)
+	}
+}
+
+// A run ends where tries come no further: sooner where nobody is to be suspected,
+// and where all files are.
+func TestHowOftenIsTried(t *testing.T) {
+	silently(t)
+	for _, c := range []struct {
+		name  string
+		each  func(t *testing.T, p *Plan, try int)
+		tries int
+		want  string
+	}{
+		{"nothing is found out", func(*testing.T, *Plan, int) {}, 1 + fruitless, fmt.Sprintf("%d tries in a row came no further: no job server", fruitless)},
+		{"there is a suspect", func(t *testing.T, p *Plan, _ int) {
+			noted(t, p, "c000000", note{Open: true, File: -1})
+		}, 1 + patient, fmt.Sprintf("%d tries in a row came no further: no job server", patient)},
+		{"all are set aside", func(t *testing.T, p *Plan, try int) {
+			noted(t, p, fmt.Sprintf("c%06d", try), note{File: -1, Deaths: map[int]int{try: deathsAlone}})
+		}, 1 + mostAside, fmt.Sprintf("%d files were set aside because workers died while they analysed them", mostAside)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, tries := planned(t, filepath.Join(t.TempDir(), "out")), 0
+			err := p.Run(context.Background(), Runners{Endpoint: func(context.Context) (string, error) {
+				tries++
+				c.each(t, p, tries)
+				return "", errors.New("no job server")
+			}})
+			if err == nil || !strings.Contains(err.Error(), c.want) || tries != c.tries {
+				t.Errorf("after %d tries, want %d: %v", tries, c.tries, err)
+			}
+		})
+	}
+}
+
+func noted(t *testing.T, p *Plan, unit string, n note) {
+	t.Helper()
+	raw, err := json.Marshal(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.Write(context.Background(), p.notePath(unit), raw); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -169,7 +169,7 @@ const (
 	mostQuiet = 6
 )
 
-// pause waits between two looks at a note; tests do not.
+// pause waits between two looks at a note, or two tries; tests do not.
 var pause = func(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

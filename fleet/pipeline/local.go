@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	_ "unsafe" // for go:linkname
 
@@ -61,8 +62,11 @@ func (l local) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, erro
 	return l.TransportCredentials.ServerHandshake(c)
 }
 
-// userOf tells whose a connection's other end is; tests have others.
-var userOf = socketUser
+// userOf tells whose a connection's other end is. Tests have others, while servers
+// are asking.
+var userOf atomic.Value // func(from, to netip.AddrPort) (uid int, known bool)
+
+func init() { userOf.Store(socketUser) }
 
 // admit reports who is not to be spoken to.
 func admit(remote, own net.Addr) error {
@@ -77,7 +81,7 @@ func admit(remote, own net.Addr) error {
 	if !from.Addr().Unmap().IsLoopback() {
 		return fmt.Errorf("a connection from %s, which is not this machine", from)
 	}
-	uid, known := userOf(from, to)
+	uid, known := userOf.Load().(func(_, _ netip.AddrPort) (int, bool))(from, to)
 	if known && uid != os.Geteuid() && uid != 0 {
 		return fmt.Errorf("a connection of another user (%d)", uid)
 	}

@@ -35,15 +35,15 @@ func TestPrismServesItsOwnUserAlone(t *testing.T) {
 	if err := ask(); err != nil {
 		t.Fatalf("the same user: %v", err)
 	}
-	defer func(f func(_, _ netip.AddrPort) (int, bool)) { userOf = f }(userOf)
-	userOf = func(_, _ netip.AddrPort) (int, bool) { return os.Geteuid() + 1, true }
+	defer userOf.Store(userOf.Load())
+	userOf.Store(func(_, _ netip.AddrPort) (int, bool) { return os.Geteuid() + 1, true })
 	if err := ask(); err == nil {
 		t.Error("another user was answered")
 	}
 }
 
 func TestAdmit(t *testing.T) {
-	defer func(f func(_, _ netip.AddrPort) (int, bool)) { userOf = f }(userOf)
+	defer userOf.Store(userOf.Load())
 	tcp := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
 	for _, c := range []struct {
 		name, remote, own string
@@ -61,7 +61,7 @@ func TestAdmit(t *testing.T) {
 		{"another machine by IPv6", "[2001:db8::7]:40000", "[2001:db8::1]:8073", os.Geteuid(), true, false},
 		{"another machine in an IPv6 address", "[::ffff:192.0.2.7]:40000", "[::ffff:192.0.2.1]:8073", os.Geteuid(), false, false},
 	} {
-		userOf = func(_, _ netip.AddrPort) (int, bool) { return c.uid, c.known }
+		userOf.Store(func(_, _ netip.AddrPort) (int, bool) { return c.uid, c.known })
 		if err := admit(tcp(c.remote), tcp(c.own)); (err == nil) != c.want {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -105,10 +105,8 @@ func (p *Plan) Run(ctx context.Context, r Runners) error {
 			return fmt.Errorf("%d tries in a row came no further: %w", failures, jobError{err})
 		}
 		tell(fmt.Sprintf("the job failed, with %d of about %d shards done: %s; going on with the rest", now.Done, p.Shards, brief(err)))
-		select {
-		case <-time.After(time.Duration(failures)*time.Second + 100*time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause(ctx, time.Duration(failures)*time.Second+100*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
