@@ -24,8 +24,8 @@ func lock(f *os.File, shared bool) error {
 			continue
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return ErrLocked
-		case errors.Is(err, unix.ENOLCK):
-			// NFS without its lock service.
+		case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP):
+			// NFS without its lock service, file systems in user space.
 			return errors.Join(errors.ErrUnsupported, err)
 		}
 		return err
