@@ -150,8 +150,8 @@ func TestRingNewestRemoved(t *testing.T) {
 	addInterface(t, w, ethernet)
 	for i := 0; len(w.Files()) < 2; i++ {
 		must(t, w.Packet(packet(i, 0, syn(1, 1000))))
+		must(t, w.Flush())
 	}
-	must(t, w.Flush())
 	paths := w.Files()
 	must(t, os.Remove(paths[len(paths)-1]))
 	if err := w.Close(); !errors.Is(err, errRemoved) {
