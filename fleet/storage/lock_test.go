@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -14,12 +15,15 @@ const lockRole = "GOPROXYTRACE_FLEET_STORAGE_LOCK"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(lockRole); path != "" {
-		if _, err := Lock(path, false); err != nil {
+		f, err := Lock(path, false)
+		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		fmt.Println("locked")
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		// A file that nobody refers to is closed, and its lock with it.
+		runtime.KeepAlive(f)
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
