@@ -144,10 +144,10 @@ func (r *ring) filter(program []bpf.RawInstruction) error {
 // status is the word by which a block passes between the kernel and us.
 func (r *ring) status() *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[r.at+blockStatus])) }
 
-// next returns the next packet's header with all that follows in its block; nil
-// where none is there. What it returned before is the kernel's again where the
+// peek returns the next packet's header with all that follows in its block; nil
+// where none is there. What was taken before is the kernel's again where the
 // block has come to its end.
-func (r *ring) next() []byte {
+func (r *ring) peek() []byte {
 	for r.left == 0 {
 		if r.packet != 0 {
 			atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
@@ -166,16 +166,28 @@ func (r *ring) next() []byte {
 			r.packet = blockFirst
 		}
 	}
-	frame := r.memory[r.at+r.packet : r.at+r.block]
-	r.left--
-	r.packet += int(binary.NativeEndian.Uint32(frame[frameNext:]))
-	return frame
+	return r.memory[r.at+r.packet : r.at+r.block]
 }
 
-// chunk is how many bytes a batch holds as a rule, and the most packets.
+// take goes on behind the packet that peek has returned.
+func (r *ring) take(frame []byte) {
+	r.left--
+	r.packet += int(binary.NativeEndian.Uint32(frame[frameNext:]))
+}
+
+// stamp is when the packet of a header was captured, in Unix nanoseconds.
+func stamp(h []byte) int64 {
+	native := binary.NativeEndian
+	return int64(native.Uint32(h[frameSec:]))*int64(time.Second) + int64(native.Uint32(h[frameNsec:]))
+}
+
+// A batch holds about chunk bytes and maxPackets packets. It takes more, up to
+// spare of each, where what comes next was captured before its last packet.
 const (
-	chunk      = 512 << 10
-	maxPackets = 4096
+	chunk        = 512 << 10
+	maxPackets   = 4096
+	spare        = 64 << 10
+	sparePackets = 256
 )
 
 // fill copies packets into b until it is full or there is none; the latter is
@@ -183,16 +195,23 @@ const (
 func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *member) (emptied bool) {
 	buf := b.Buf[:0]
 	defer func() { b.Buf = buf }()
-	if cap(buf) < chunk+r.block {
-		buf = make([]byte, 0, chunk+r.block)
+	if size := chunk + spare + r.block; cap(buf) < size {
+		buf = make([]byte, 0, size)
 	}
 	var m *member
 	index := -1
-	for len(b.Packets) < maxPackets && len(buf) < chunk {
-		h := r.next()
+	for {
+		h := r.peek()
 		if h == nil {
 			return true
 		}
+		at := stamp(h)
+		if taken := len(b.Packets); taken >= maxPackets || len(buf) >= chunk {
+			if !inverted(b.Packets[taken-1].Time, at) || taken >= maxPackets+sparePackets || len(buf) >= chunk+spare {
+				return false
+			}
+		}
+		r.take(h)
 		native := binary.NativeEndian
 		mac, n := int(native.Uint16(h[frameMAC:])), int(native.Uint32(h[frameSnaplen:]))
 		data := h[mac : mac+n]
@@ -220,7 +239,7 @@ func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *mem
 			}
 		}
 		b.Packets = append(b.Packets, capture.Packet{
-			Time: int64(native.Uint32(h[frameSec:]))*int64(time.Second) + int64(native.Uint32(h[frameNsec:])), HasTime: true,
+			Time: at, HasTime: true,
 			Data: data, Length: length, FCSLen: -1,
 			Interface: m.entry, LinkType: m.link, Loopback: m.loopback,
 		})
@@ -236,24 +255,29 @@ func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *mem
 		r.delivered++
 		settle(b.Packets)
 	}
-	return false
 }
 
 // addresses is the length of the two addresses in front of a VLAN tag.
 const addresses = 12
 
-// maxInversion bounds how far two processors that put packets into the ring at
-// the same time can be apart; a greater step back is the clock's.
-const maxInversion = int64(time.Millisecond)
+// maxInversion bounds how far apart in time two processors can be that put
+// packets into the ring at once: the kernel gives a packet its place first and
+// its time once it is copied, between which a virtual machine's processor may
+// stand still. A greater step back is the clock's: those that set it rather
+// than slew it do so for 128 ms and more (ntpd's step threshold).
+const maxInversion = int64(50 * time.Millisecond)
+
+// inverted reports whether a packet of the second time belongs before one of
+// the first in front of it.
+func inverted(first, second int64) bool {
+	back := first - second
+	return back > 0 && back <= maxInversion
+}
 
 // settle puts the last packet behind those that are not later.
 func settle(list []capture.Packet) {
-	for i := len(list) - 1; i > 0; i-- {
-		a, b := &list[i-1], &list[i]
-		if back := a.Time - b.Time; back <= 0 || back > maxInversion {
-			return
-		}
-		*a, *b = *b, *a
+	for i := len(list) - 1; i > 0 && inverted(list[i-1].Time, list[i].Time); i-- {
+		list[i-1], list[i] = list[i], list[i-1]
 	}
 }
 
