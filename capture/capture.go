@@ -114,6 +114,14 @@ type Live interface {
 	Counters() Counters
 }
 
+// Patient is implemented by live sources that work less where packets may come
+// a little later.
+type Patient interface {
+	// TakeTime says that nobody waits for a packet: a tenth of a second and
+	// some is soon enough. It may be called while Read runs.
+	TakeTime()
+}
+
 // Counters are the numbers of a capture under way, in packets.
 type Counters struct {
 	// Received passed the filter, Dropped of them were lost because they

@@ -46,12 +46,10 @@ type signature struct {
 }
 
 func signatureOf(s *decode.Segment) signature {
-	sum := uint32(2166136261)
-	for _, v := range [...]uint32{s.Seq, s.Ack, s.Len, uint32(s.IPID), uint32(s.Flags)} {
-		sum = (sum ^ v) * 2654435761
-		sum ^= sum >> 15
-	}
-	sig := signature{sum: sum, at: uint32(s.Time / 1000), iface: int16(s.Interface), ttl: s.TTL, used: true}
+	// Two rounds of multiplying and folding mix all bits into the upper half.
+	sum := (uint64(s.Seq)<<32 | uint64(s.Ack)) * 0x9e3779b97f4a7c15
+	sum = (sum ^ sum>>32 ^ uint64(s.Len)<<32 ^ uint64(s.IPID)<<16 ^ uint64(s.Flags)) * 0xd6e8feb86659fd93
+	sig := signature{sum: uint32(sum >> 32), at: uint32(s.Time / 1000), iface: int16(s.Interface), ttl: s.TTL, used: true}
 	if len(s.Transport) >= 18 {
 		sig.check = binary.BigEndian.Uint16(s.Transport[16:])
 	}
@@ -72,7 +70,7 @@ func (t *Table) isCopy(c *Conn, h *Half, s *decode.Segment) bool {
 	find := func(list []signature) bool {
 		for i := range list {
 			p := &list[i]
-			if !p.used || p.sum != sig.sum {
+			if p.sum != sig.sum || !p.used {
 				continue
 			}
 			apart := int32(sig.at - p.at)

@@ -25,13 +25,31 @@ const (
 	followEvery = 50 * time.Millisecond
 	// drainLimit ends a drain in which nothing came for that long.
 	drainLimit = time.Second
-	// gather is how long packets gather between two reads that empty the
-	// ring, so that many are taken at once: less where more than gatherBytes
-	// would come in that time, not at all where fewer than few came.
-	gather      = 35 * time.Millisecond
-	gatherBytes = 1 << 20
-	few         = 64
+	// few is how many packets must have come between two reads that emptied
+	// the ring for the next ones to gather.
+	few = 64
 )
+
+// gathering bounds what gathers in the ring between two reads that empty it, so
+// that many packets are taken at once.
+type gathering struct {
+	time  time.Duration
+	bytes int64
+}
+
+var (
+	hurried = gathering{35 * time.Millisecond, 1 << 20}
+	patient = gathering{150 * time.Millisecond, 4 << 20}
+)
+
+// over is how long packets gather where some bytes came in some time.
+func (g *gathering) over(bytes int, since time.Duration) time.Duration {
+	since = max(since, time.Millisecond)
+	if coming := int64(bytes) * int64(g.time) / int64(since); coming > g.bytes {
+		return time.Duration(int64(g.time) * g.bytes / coming)
+	}
+	return g.time
+}
 
 // Capture captures packets. It implements capture.Live.
 type Capture struct {
@@ -56,6 +74,7 @@ type Capture struct {
 	closed    bool
 	stop      atomic.Bool
 	delivered atomic.Uint64
+	gathering atomic.Pointer[gathering]
 	draining  bool
 	// changed is true where the watch has something to tell, as it was asked
 	// at followed.
@@ -85,6 +104,7 @@ func Open(o Options) (*Capture, error) {
 		members: make(map[int]*member), start: time.Now().UnixNano(),
 		info: capture.Info{Format: "live", Sections: 1, OS: system(), Hardware: runtime.GOARCH},
 	}
+	c.gathering.Store(&hurried)
 	if err := c.open(); err != nil {
 		c.release()
 		return nil, err
@@ -198,12 +218,9 @@ func (c *Capture) took(b *capture.Batch, now time.Time, emptied bool) {
 	if !emptied {
 		return
 	}
-	pause, since := gather, max(now.Sub(c.emptied), time.Millisecond)
-	if coming := int64(c.bytes) * int64(gather) / int64(since); coming > gatherBytes {
-		pause = time.Duration(int64(gather) * gatherBytes / coming)
-	}
-	if c.packets < few {
-		pause = 0
+	pause := time.Duration(0)
+	if c.packets >= few {
+		pause = c.gathering.Load().over(c.bytes, now.Sub(c.emptied))
 	}
 	c.emptied, c.next, c.packets, c.bytes = now, now.Add(pause), 0, 0
 }
@@ -261,6 +278,14 @@ func (c *Capture) Info() *capture.Info { return &c.info }
 func (c *Capture) Stop() {
 	c.stop.Store(true)
 	c.bell.ring()
+}
+
+// TakeTime implements capture.Patient.
+func (c *Capture) TakeTime() {
+	g := patient
+	// What gathers leaves most of the ring free.
+	g.bytes = min(g.bytes, int64(c.options.Buffer)/8)
+	c.gathering.Store(&g)
 }
 
 // Close implements capture.Source. It waits for a Read that is under way.

@@ -132,3 +132,30 @@ func TestInvertedForever(t *testing.T) {
 		}
 	}
 }
+
+// What gathers is bounded in time and in bytes, and a small ring bounds it more.
+func TestGathering(t *testing.T) {
+	c := Capture{options: Options{Buffer: 8 << 20}}
+	c.TakeTime()
+	small := *c.gathering.Load()
+	for _, x := range []struct {
+		name  string
+		g     gathering
+		bytes int
+		since time.Duration
+		want  time.Duration
+	}{
+		{"few bytes", hurried, 10_000, 35 * time.Millisecond, hurried.time},
+		{"as many as may gather", hurried, 1 << 20, 35 * time.Millisecond, hurried.time},
+		{"twice as many", hurried, 2 << 20, 35 * time.Millisecond, hurried.time / 2},
+		{"since no time", hurried, 1 << 20, 0, time.Millisecond},
+		{"a clock set back", hurried, 1 << 20, -time.Hour, time.Millisecond},
+		{"patient", patient, 2 << 20, 100 * time.Millisecond, patient.time},
+		{"patient, twice as many", patient, 8 << 20, 150 * time.Millisecond, patient.time / 2},
+		{"patient with a small ring", small, 1 << 20, 75 * time.Millisecond, patient.time / 2},
+	} {
+		if got := x.g.over(x.bytes, x.since); got != x.want {
+			t.Errorf("%s: %v, want %v", x.name, got, x.want)
+		}
+	}
+}

@@ -170,11 +170,13 @@ func (d *disk) put(blocks []byte) error {
 	return err
 }
 
-// writeAt writes b at the end, in pieces.
+// writeAt writes b at the end, in pieces that end where those of the file do: a
+// page that is written in two parts is looked up and cleared in between.
 func (d *disk) writeAt(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
+		at := d.end + int64(n)
 		var k int
-		k, err = d.f.WriteAt(b[n:min(n+piece, len(b))], d.end+int64(n))
+		k, err = d.f.WriteAt(b[n:min(n+piece-int(at%piece), len(b))], at)
 		n += k
 	}
 	return n, err

@@ -133,6 +133,11 @@ func (w *Watcher) Seen(local, remote netip.AddrPort, at int64) {
 	w.platform.seen(t.local, t.remote, at)
 }
 
+// Hurried reports whether Seen must be told of a SYN as soon as it is captured:
+// the process may end before the socket is looked at. Kernel events come by
+// themselves.
+func (w *Watcher) Hurried() bool { return w.mechanism != EBPF }
+
 // Owner returns the process that owned the connection between local, an
 // address of this host, and remote at a time in Unix nanoseconds. ok is false
 // where that is not known, also where two processes of different network

@@ -163,6 +163,7 @@ func (r *liveRun) open(ctx context.Context) error {
 		r.owners = nil
 		r.warn(fmt.Errorf("who owns the connections will not be known: %w", err))
 	}
+	takeTime(r.source, r.owners)
 	r.logs = hostevents.Watch() // before the rights are given up
 	if r.out, err = r.openOutputs(); err != nil {
 		return err
@@ -212,6 +213,13 @@ func (r *liveRun) open(ctx context.Context) error {
 		r.warn(err) // what a build with cgo cannot do, doctor tells
 	}
 	return nil
+}
+
+// takeTime lets the capture take its time where the owners do not depend on it.
+func takeTime(source capture.Live, owners *owner.Watcher) {
+	if p, ok := source.(capture.Patient); ok && (owners == nil || !owners.Hurried()) {
+		p.TakeTime()
+	}
 }
 
 // peersOf lists whom processes talk to.

@@ -168,6 +168,7 @@ func runRecorder(ctx context.Context, std streams, o *liveOptions) error {
 	if err != nil {
 		return cannotCapture(std, errors.Join(fmt.Errorf("which go commands run cannot be known: %w", err), w.recorder.Finish(0)))
 	}
+	takeTime(source, owners)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(o.recorder.memory - int64(recorderBuffer(o.recorder.memory)) - programBytes)
 	}
