@@ -105,7 +105,11 @@ func openSource(ctx context.Context, std streams, paths []string) (capture.Sourc
 
 func openFile(ctx context.Context, std streams, path string) (capture.Source, error) {
 	if path == stdStream {
-		src, err := pcapfile.NewReader(stdinSource(ctx, std.in))
+		in, size, err := stdinSource(ctx, std.in)
+		if err != nil {
+			return nil, err
+		}
+		src, err := pcapfile.NewReader(in, size)
 		if err != nil {
 			return nil, explainOpen(path, fmt.Errorf("standard input: %w", err))
 		}

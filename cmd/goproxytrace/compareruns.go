@@ -136,7 +136,10 @@ func (in *runReader) read(ctx context.Context, path string) ([]*compare.Run, err
 	var size int64
 	name := path
 	if path == stdStream {
-		raw, size = stdinSource(ctx, in.std.in)
+		var err error
+		if raw, size, err = stdinSource(ctx, in.std.in); err != nil {
+			return nil, err
+		}
 		name = "standard input"
 	} else {
 		f, err := os.Open(path)

@@ -241,11 +241,14 @@ func openTwice(ctx context.Context, std streams, path string) (*source, error) {
 		defer pipe.Close()
 		from, title = pipe, path
 	}
+	in, _, err := stdinSource(ctx, from)
+	if err != nil {
+		return nil, err
+	}
 	f, err := temporary()
 	if err != nil {
 		return nil, err
 	}
-	in, _ := stdinSource(ctx, from)
 	if _, err := io.Copy(f, in); err != nil {
 		f.close()
 		return nil, fmt.Errorf("reading %s: %w", title, err)

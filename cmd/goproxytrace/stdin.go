@@ -4,18 +4,26 @@ import (
 	"context"
 	"io"
 	"os"
+
+	"golang.org/x/term"
 )
 
 // stdinSource prepares standard input for reading: a file is read as such,
 // with its size; a pipe in a way that an interrupt ends, since nothing else
-// ends a read from a pipe that nobody writes to.
-func stdinSource(ctx context.Context, in io.Reader) (io.Reader, int64) {
+// ends a read from a pipe that nobody writes to. A terminal holds no capture.
+func stdinSource(ctx context.Context, in io.Reader) (io.Reader, int64, error) {
 	if f, ok := in.(*os.File); ok {
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
-			return in, max(st.Size(), 1)
+		st, err := f.Stat()
+		switch {
+		case err != nil: // reading tells
+		case st.Mode().IsRegular():
+			return in, max(st.Size(), 1), nil
+		case st.Mode()&os.ModeCharDevice != 0 && term.IsTerminal(int(f.Fd())):
+			return nil, 0, withHint(usagef("standard input is a terminal, which holds no capture"),
+				"name a file, or give it one: tcpdump -w - | goproxytrace analyze -")
 		}
 	}
-	return newPipeReader(ctx, in), 0
+	return newPipeReader(ctx, in), 0, nil
 }
 
 // pipeReader reads from a pipe until ctx is cancelled.
