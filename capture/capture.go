@@ -117,8 +117,8 @@ type Live interface {
 // Patient is implemented by live sources that work less where packets may come
 // a little later.
 type Patient interface {
-	// TakeTime says that nobody waits for a packet: a tenth of a second and
-	// some is soon enough. It may be called while Read runs.
+	// TakeTime says that nobody waits for a packet: somewhat more than a
+	// tenth of a second is soon enough. It may be called while Read runs.
 	TakeTime()
 }
 

@@ -30,8 +30,9 @@ const (
 	few = 64
 )
 
-// gathering bounds what gathers in the ring between two reads that empty it, so
-// that many packets are taken at once.
+// gathering is how long packets are to gather in the ring between two reads that
+// empty it, so that many are taken at once, and how many bytes at most. The time
+// and a block's must stay well below live.DefaultHoldBack.
 type gathering struct {
 	time  time.Duration
 	bytes int64
@@ -39,16 +40,20 @@ type gathering struct {
 
 var (
 	hurried = gathering{35 * time.Millisecond, 1 << 20}
-	patient = gathering{150 * time.Millisecond, 4 << 20}
+	patient = gathering{100 * time.Millisecond, 4 << 20}
 )
 
-// over is how long packets gather where some bytes came in some time.
+// look is how long nobody looks at the ring while packets gather: nothing tells
+// that more come than came before.
+const look = 35 * time.Millisecond
+
+// over is how long packets gather where so many bytes came in that time.
 func (g *gathering) over(bytes int, since time.Duration) time.Duration {
-	since = max(since, time.Millisecond)
-	if coming := int64(bytes) * int64(g.time) / int64(since); coming > g.bytes {
-		return time.Duration(int64(g.time) * g.bytes / coming)
+	coming := float64(bytes) * g.time.Seconds() / max(since, time.Millisecond).Seconds()
+	if coming <= float64(g.bytes) {
+		return g.time
 	}
-	return g.time
+	return time.Duration(float64(g.time) * float64(g.bytes) / coming)
 }
 
 // Capture captures packets. It implements capture.Live.
@@ -176,9 +181,12 @@ func (c *Capture) Read(b *capture.Batch) error {
 		if err := c.upkeep(now); err != nil {
 			return c.finish(err)
 		}
-		if d := c.next.Sub(now); d > 0 && !c.draining {
-			time.Sleep(d)
+		for d := c.next.Sub(now); d > 0 && !c.draining && !c.stop.Load() && !c.ring.filling(); d = c.next.Sub(now) {
+			time.Sleep(min(d, look))
 			now = time.Now()
+			if err := c.upkeep(now); err != nil {
+				return c.finish(err)
+			}
 		}
 		emptied := c.ring.fill(b, c.resolve)
 		if n := len(b.Packets); n > 0 {
@@ -283,8 +291,7 @@ func (c *Capture) Stop() {
 // TakeTime implements capture.Patient.
 func (c *Capture) TakeTime() {
 	g := patient
-	// What gathers leaves most of the ring free.
-	g.bytes = min(g.bytes, int64(c.options.Buffer)/8)
+	g.bytes = min(g.bytes, int64(len(c.ring.memory))/8)
 	c.gathering.Store(&g)
 }
 

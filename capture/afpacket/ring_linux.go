@@ -141,8 +141,11 @@ func (r *ring) filter(program []bpf.RawInstruction) error {
 	return nil
 }
 
-// status is the word by which a block passes between the kernel and us.
-func (r *ring) status() *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[r.at+blockStatus])) }
+// status is the word by which the block at an offset passes between the kernel
+// and us.
+func (r *ring) status(at int) *uint32 {
+	return (*uint32)(unsafe.Pointer(&r.memory[at+blockStatus]))
+}
 
 // peek returns the next packet's header with all that follows in its block; nil
 // where none is there. What was taken before is the kernel's again where the
@@ -150,13 +153,13 @@ func (r *ring) status() *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[r.at
 func (r *ring) peek() []byte {
 	for r.left == 0 {
 		if r.packet != 0 {
-			atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
+			atomic.StoreUint32(r.status(r.at), unix.TP_STATUS_KERNEL)
 			r.packet = 0
 			if r.at += r.block; r.at == len(r.memory) {
 				r.at = 0
 			}
 		}
-		if atomic.LoadUint32(r.status())&unix.TP_STATUS_USER == 0 {
+		if atomic.LoadUint32(r.status(r.at))&unix.TP_STATUS_USER == 0 {
 			return nil
 		}
 		head := r.memory[r.at:]
@@ -167,6 +170,13 @@ func (r *ring) peek() []byte {
 		}
 	}
 	return r.memory[r.at+r.packet : r.at+r.block]
+}
+
+// filling reports whether a quarter of the ring waits to be read.
+func (r *ring) filling() bool {
+	ahead := max(len(r.memory)/r.block/4, 1) - 1
+	at := (r.at + ahead*r.block) % len(r.memory)
+	return atomic.LoadUint32(r.status(at))&unix.TP_STATUS_USER != 0
 }
 
 // take goes on behind the packet that peek has returned.
@@ -260,12 +270,12 @@ func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *mem
 // addresses is the length of the two addresses in front of a VLAN tag.
 const addresses = 12
 
-// maxInversion bounds how far apart in time two processors can be that put
-// packets into the ring at once: the kernel gives a packet its place first and
-// its time once it is copied, between which a virtual machine's processor may
-// stand still. A greater step back is the clock's: those that set it rather
-// than slew it do so for 128 ms and more (ntpd's step threshold).
-const maxInversion = int64(50 * time.Millisecond)
+// maxInversion bounds how far apart in time two processors are taken to be that
+// put packets into the ring at once: between a packet's place and its time, in
+// whichever order the kernel gives them, a virtual machine's processor may stand
+// still. What steps back further stays where it is, for the clock may have been
+// set. A clock that is set back by less lets packets change places.
+const maxInversion = int64(10 * time.Millisecond)
 
 // inverted reports whether a packet of the second time belongs before one of
 // the first in front of it.

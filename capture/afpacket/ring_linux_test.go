@@ -84,8 +84,8 @@ func TestTwoProcessors(t *testing.T) {
 		},
 		{
 			name:   "a processor stood still",
-			blocks: [][]int64{{start, start + 30*ms, start + 2*ms, start + 31*ms}},
-			want:   [][]int64{{start, start + 2*ms, start + 30*ms, start + 31*ms}},
+			blocks: [][]int64{{start, start + 9*ms, start + 2*ms, start + 31*ms}},
+			want:   [][]int64{{start, start + 2*ms, start + 9*ms, start + 31*ms}},
 		},
 		{
 			name:   "where a batch is full",
@@ -135,7 +135,7 @@ func TestInvertedForever(t *testing.T) {
 
 // What gathers is bounded in time and in bytes, and a small ring bounds it more.
 func TestGathering(t *testing.T) {
-	c := Capture{options: Options{Buffer: 8 << 20}}
+	c := Capture{ring: &ring{memory: make([]byte, 8<<20)}}
 	c.TakeTime()
 	small := *c.gathering.Load()
 	for _, x := range []struct {
@@ -151,11 +151,35 @@ func TestGathering(t *testing.T) {
 		{"since no time", hurried, 1 << 20, 0, time.Millisecond},
 		{"a clock set back", hurried, 1 << 20, -time.Hour, time.Millisecond},
 		{"patient", patient, 2 << 20, 100 * time.Millisecond, patient.time},
-		{"patient, twice as many", patient, 8 << 20, 150 * time.Millisecond, patient.time / 2},
-		{"patient with a small ring", small, 1 << 20, 75 * time.Millisecond, patient.time / 2},
+		{"patient, twice as many", patient, 8 << 20, 100 * time.Millisecond, patient.time / 2},
+		{"after days without an empty ring", patient, 1 << 50, time.Millisecond, 0},
+		{"patient with a small ring", small, 1 << 20, 50 * time.Millisecond, patient.time / 2},
 	} {
 		if got := x.g.over(x.bytes, x.since); got != x.want {
 			t.Errorf("%s: %v, want %v", x.name, got, x.want)
 		}
+	}
+}
+
+// What fills a quarter of the ring is read though its time has not come.
+func TestFilling(t *testing.T) {
+	blocks := make([][]int64, 11) // and one that is the kernel's
+	for i := range blocks {
+		blocks[i] = []int64{int64(i)}
+	}
+	r := ringOf(4096, 64, blocks...)
+	for left := len(blocks); ; left-- {
+		if got, want := r.filling(), left >= 3; got != want {
+			t.Errorf("%d of 12 blocks are to be read: filling is %v", left, got)
+		}
+		h := r.peek()
+		if h == nil {
+			break
+		}
+		r.take(h)
+		r.peek() // hands the block back
+	}
+	if one := ringOf(4096, 64); one.filling() {
+		t.Error("a ring of one block is filling before there is anything")
 	}
 }

@@ -170,8 +170,8 @@ func (d *disk) put(blocks []byte) error {
 	return err
 }
 
-// writeAt writes b at the end, in pieces that end where those of the file do: a
-// page that is written in two parts is looked up and cleared in between.
+// writeAt writes b at the end, in pieces that end at multiples of their size in
+// the file: a page that is written in two parts is looked up and cleared in between.
 func (d *disk) writeAt(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		at := d.end + int64(n)
