@@ -21,8 +21,9 @@ type engine struct {
 	info     capture.Info
 	mu       sync.Mutex
 	counters capture.Counters
-	fail     error // returned once batches is closed; nil means io.EOF
-	end      int64 // of the statistics
+	handed   uint64 // by the last Read; they count once the session has passed them on
+	fail     error  // returned once batches is closed; nil means io.EOF
+	end      int64  // of the statistics
 	remarks  chan string
 	late     []capture.Packet // what the kernel has when it is stopped
 }
@@ -37,6 +38,11 @@ func newEngine(depth int) *engine {
 
 func (e *engine) Read(b *capture.Batch) error {
 	b.Packets = b.Packets[:0]
+	e.mu.Lock()
+	e.counters.Received += e.handed
+	e.counters.Delivered += e.handed
+	e.handed = 0
+	e.mu.Unlock()
 	select {
 	case text := <-e.remarks:
 		e.info.Notes = append(e.info.Notes, text)
@@ -84,10 +90,7 @@ func (e *engine) Read(b *capture.Batch) error {
 		b.Packets[i].Data = b.Buf[at : at+n]
 		at += n
 	}
-	e.mu.Lock()
-	e.counters.Received += uint64(len(list))
-	e.counters.Delivered += uint64(len(list))
-	e.mu.Unlock()
+	e.handed = uint64(len(list))
 	return nil
 }
 

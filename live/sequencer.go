@@ -35,6 +35,13 @@ func (s *Session) sequence() {
 	var deadline, logsDeadline <-chan time.Time // of the watchers and the logs, then
 	var out *chunk
 	quiet, silent := true, 0
+	// Where a record belongs is told by the packets, those that have arrived
+	// and are not taken in among them: a clock that was set back puts it
+	// behind packets that are later.
+	take := func(r hostlog.Record) {
+		arrivals = s.collect(arrivals, &last)
+		s.take(r)
+	}
 	for {
 		arrivals = s.collect(arrivals, &last)
 		over := arrivals == nil && owners == nil && logs == nil
@@ -106,15 +113,15 @@ func (s *Session) sequence() {
 				owners = nil
 				break
 			}
-			s.take(r)
+			take(r)
 		case r, ok := <-fromLogs:
 			if !ok {
 				logs = nil
 				break
 			}
-			s.take(r)
+			take(r)
 		case r := <-fromOwn:
-			s.take(r)
+			take(r)
 		case send <- out:
 			out = nil
 		case <-unwanted:

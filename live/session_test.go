@@ -92,7 +92,7 @@ func TestOrderAndNumbers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			e, w, f := newEngine(4), newWatcher(), &tape{}
 			e.end = at(100_000)
-			s, done := start(t, Options{Source: e, Owners: w, File: f, HoldBack: 100 * time.Millisecond})
+			s, done := start(t, Options{Source: e, Owners: w, File: f, HoldBack: time.Hour})
 			var list []capture.Packet
 			for i, ms := range tt.times {
 				list = append(list, frame(at(ms), fmt.Sprintf("192.0.2.1:%d", 40000+i)))
@@ -139,7 +139,7 @@ func TestOrderAndNumbers(t *testing.T) {
 // later than when it came; an unknown owner stays unknown.
 func TestOwnerIsWaitedFor(t *testing.T) {
 	e, w, f := newEngine(1), newWatcher(), &tape{}
-	s, done := start(t, Options{Source: e, Owners: w, File: f, HoldBack: 300 * time.Millisecond})
+	s, done := start(t, Options{Source: e, Owners: w, File: f, HoldBack: 2 * time.Second})
 	e.batches <- []capture.Packet{frame(at(1), "192.0.2.1:40001"), frame(at(2), "192.0.2.1:40002")}
 	eventually(t, "the SYNs to be told of", func() bool {
 		w.mu.Lock()
@@ -258,6 +258,7 @@ func TestAbortTakesWhatHasArrived(t *testing.T) {
 	e.batches <- []capture.Packet{frame(at(1), "192.0.2.1:40001")}
 	eventually(t, "reading", func() bool { return e.Counters().Delivered == 1 })
 	w.records <- event(2, "held") // so that the sequence waits for what it holds
+	eventually(t, "taking the record", func() bool { return len(w.records) == 0 })
 	time.Sleep(100 * time.Millisecond)
 	for i := range 3 {
 		e.batches <- []capture.Packet{frame(at(int64(10+i)), "192.0.2.1:40001")}
@@ -395,7 +396,6 @@ func TestLastRecords(t *testing.T) {
 func TestMaxFrames(t *testing.T) {
 	for _, batches := range [][]int{{1, 1}, {1, 5}, {2}, {7, 3}, {1, 1, 4}} {
 		e, f := newEngine(8), &tape{}
-		_, done := start(t, Options{Source: e, File: f, MaxFrames: 2, HoldBack: time.Millisecond})
 		sent := 0
 		for _, n := range batches {
 			var list []capture.Packet
@@ -405,6 +405,7 @@ func TestMaxFrames(t *testing.T) {
 			}
 			e.batches <- list
 		}
+		_, done := start(t, Options{Source: e, File: f, MaxFrames: 2, HoldBack: time.Millisecond})
 		<-e.stop
 		close(e.batches)
 		o := wait(t, done)

@@ -56,6 +56,7 @@ func TestKilled(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "recorder")
 	for i := range 12 {
+		before := len(cases(t, dir))
 		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), victimDir+"="+dir)
 		out, err := cmd.StdoutPipe()
@@ -69,7 +70,12 @@ func TestKilled(t *testing.T) {
 		if err != nil || first != "ready\n" {
 			t.Fatalf("it said %q (%v)", first, err)
 		}
-		time.Sleep(time.Duration(20+i*17) * time.Millisecond)
+		for limit := time.Now().Add(20 * time.Second); len(cases(t, dir)) <= before; time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatal("it writes no case")
+			}
+		}
+		time.Sleep(time.Duration(i*17) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -132,9 +132,9 @@ func healthy(t *testing.T) func(net.Conn) {
 	}
 }
 
-// silent takes what comes and says nothing.
+// silent takes what comes and says nothing, for longer than any session watches.
 func silent(c net.Conn) {
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	_, _ = io.Copy(io.Discard, c)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +80,11 @@ func TestLiveOnTerminal(t *testing.T) {
 // Ctrl-C on the terminal ends the command, and the report follows; the exit
 // code is the shell's for it.
 func TestLiveInterruptedOnTerminal(t *testing.T) {
-	l := serve(t, silent)
+	accepted := make(chan struct{}, 8)
+	l := serve(t, func(c net.Conn) {
+		accepted <- struct{}{}
+		silent(c)
+	})
 	user, tty, err := pty.Open()
 	if err != nil {
 		t.Skip("no pseudo terminals here:", err)
@@ -113,6 +118,11 @@ func TestLiveInterruptedOnTerminal(t *testing.T) {
 	case <-begun:
 	case <-time.After(30 * time.Second):
 		t.Fatal("the command did not start")
+	}
+	select {
+	case <-accepted:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the command did not connect")
 	}
 	time.Sleep(500 * time.Millisecond)
 	if _, err := user.Write([]byte{3}); err != nil { // Ctrl-C

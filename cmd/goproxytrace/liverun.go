@@ -178,7 +178,9 @@ func (r *liveRun) run(ctx context.Context) error {
 		defer close(painted)
 		r.display.Run(paint)
 	}()
+	var aborting atomic.Bool
 	abort := func(os.Signal) {
+		aborting.Store(true)
 		r.session.Abort()
 		r.screen.Close()
 		if a, ok := r.source.(interface {
@@ -216,6 +218,9 @@ func (r *liveRun) run(ctx context.Context) error {
 	r.say("reading this machine's logs, analysing")
 	r.session.Stop()
 	e := <-ended
+	if aborting.Load() {
+		select {} // the session ended for that: what aborts ends the program, too
+	}
 	close(paint)
 	<-painted
 	if e.result != nil {

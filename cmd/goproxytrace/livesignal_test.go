@@ -18,21 +18,21 @@ func TestSignalGrace(t *testing.T) {
 	}}
 	calls := make(chan string, 4)
 	s.set(func(os.Signal) { calls <- "first" }, func(os.Signal) { calls <- "last" }, nil)
-	next := func() string {
+	next := func(limit time.Duration) string {
 		select {
 		case c := <-calls:
 			return c
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(limit):
 			return "nothing"
 		}
 	}
 	s.handle(os.Interrupt)
-	if a, b := next(), next(); a != "first" || b != "nothing" {
+	if a, b := next(10*time.Second), next(100*time.Millisecond); a != "first" || b != "nothing" {
 		t.Errorf("Ctrl-C: %s, %s", a, b)
 	}
 	s.count = 0
 	s.handle(syscall.SIGTERM)
-	if a, b := next(), next(); a != "first" || b != "last" {
+	if a, b := next(10*time.Second), next(10*time.Second); a != "first" || b != "last" {
 		t.Errorf("the window's close: %s, %s", a, b)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 func notifySize(c chan os.Signal) { signal.Notify(c, syscall.SIGWINCH) }
@@ -50,7 +51,19 @@ func TestTerminal(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Millisecond) // for the new size to be handed on
+	own, err := c.sources[0].(*os.File).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end, handed := time.Now().Add(10*time.Second), false; !handed; time.Sleep(5 * time.Millisecond) {
+		err := own.Control(func(fd uintptr) {
+			size, err := unix.IoctlGetWinsize(int(fd), unix.TIOCGWINSZ)
+			handed = err == nil && size.Col == 132
+		})
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("the new size is not handed on (%v)", err)
+		}
+	}
 	if err := c.Signal(syscall.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
