@@ -52,7 +52,8 @@ func (l *Lab) capture(ctx context.Context, namespace, file string, interfaces []
 	if err != nil {
 		return nil, err
 	}
-	arguments := []string{"-n", "-q"}
+	// The buffer is in MiB; where the processors are busy, the usual 2 lose some.
+	arguments := []string{"-n", "-q", "-B", "16"}
 	// Given before the first interface they hold for all.
 	if s.Filter != "" {
 		arguments = append(arguments, "-f", s.Filter)

@@ -140,21 +140,24 @@ func PauseBody(d time.Duration) func(context.Context, *Lab, *net.TCPConn) {
 
 // ResetBody resets the connection when the client has what was sent.
 func ResetBody(ctx context.Context, l *Lab, c *net.TCPConn) {
-	pause(ctx, l.calm())
+	l.quiet(ctx, c)
 	c.SetLinger(0)
 	c.Close()
 }
 
 // CloseBody ends the connection with FIN when the client has what was sent.
 func CloseBody(ctx context.Context, l *Lab, c *net.TCPConn) {
-	pause(ctx, l.calm())
+	l.quiet(ctx, c)
+	c.CloseWrite()
+	// Closing with something unread would reset the connection.
+	pause(ctx, 200*time.Millisecond)
 	c.Close()
 }
 
 // LoseBody cuts the path when the client has what was sent: what arrives no
 // more leaves no hole.
-func LoseBody(ctx context.Context, l *Lab, _ *net.TCPConn) {
-	pause(ctx, l.calm())
+func LoseBody(ctx context.Context, l *Lab, c *net.TCPConn) {
+	l.quiet(ctx, c)
 	l.Cut()
 	<-ctx.Done()
 }

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -380,12 +381,16 @@ func TestCancelRemovesEverything(t *testing.T) {
 	defer cancel()
 	// The middlebox's deed is where the scenario is at its busiest: go and
 	// dumpcap run.
-	s.Path.Box = append(s.Path.Box, Do(Hello, func(*Lab) { cancel() }))
-	begin := time.Now()
+	var cancelled atomic.Pointer[time.Time]
+	s.Path.Box = append(s.Path.Box, Do(Hello, func(*Lab) {
+		now := time.Now()
+		cancelled.CompareAndSwap(nil, &now)
+		cancel()
+	}))
 	if _, err := Run(ctx, s, t.TempDir(), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run returned %v", err)
 	}
-	if d := time.Since(begin); d > 10*time.Second {
+	if d := time.Since(*cancelled.Load()); d > 10*time.Second {
 		t.Errorf("it took %v to stop", d)
 	}
 	checkNothingLeft(t)

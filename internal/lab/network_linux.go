@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Lab is the network of one running scenario, and what a scenario's hooks may
@@ -25,6 +27,10 @@ type Lab struct {
 
 	mu      sync.Mutex
 	command *process // the go command, once it runs
+
+	// overslept is how long the longest wait of quiet took where that was too
+	// long, in nanoseconds.
+	overslept atomic.Int64
 }
 
 var counter atomic.Int64
@@ -235,6 +241,35 @@ func (l *Lab) Cut() { l.box.cut.Store(true) }
 // calm is how long it takes until the client has all of a small body that was
 // sent to it, and the server the acknowledgements: two round trips of slow start.
 func (l *Lab) calm() time.Duration { return 300*time.Millisecond + 4*l.box.half }
+
+// longestQuiet is how long after its last data an end of the connection is one in
+// the middle of it (diagnose's midBody is a second).
+const longestQuiet = 950 * time.Millisecond
+
+// quiet waits as long as calm says, and until all that was sent is acknowledged.
+func (l *Lab) quiet(ctx context.Context, c *net.TCPConn) {
+	began := time.Now()
+	pause(ctx, l.calm())
+	for !acknowledged(c) && ctx.Err() == nil && time.Since(began) < longestQuiet {
+		pause(ctx, 5*time.Millisecond)
+	}
+	if d := time.Since(began); d > max(longestQuiet, l.calm()+50*time.Millisecond) {
+		l.overslept.Store(int64(d))
+	}
+}
+
+// acknowledged reports whether the other end has all that was written.
+func acknowledged(c *net.TCPConn) (all bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		all = err == nil && info.Unacked == 0 && info.Notsent_bytes == 0
+	})
+	return all && err == nil
+}
 
 // Pause, Interrupt and Kill send SIGSTOP, SIGINT and SIGKILL to the go
 // command and its children.

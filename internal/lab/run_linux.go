@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// UnstagedError says that the go command did not end as the scenario has it:
-// its fault did not take place, or another did.
+// UnstagedError says that a scenario's fault did not take place as it has it, or
+// another did.
 type UnstagedError struct{ Got, Want string }
 
 func (e *UnstagedError) Error() string { return e.Got + ", want " + e.Want }
@@ -91,6 +91,9 @@ func play(ctx context.Context, s Scenario, dir string, seed uint64) (*Result, er
 	running.stop()
 	if err != nil {
 		return nil, err
+	}
+	if d := time.Duration(l.overslept.Load()); d > 0 {
+		return nil, &UnstagedError{fmt.Sprintf("the body's end came %v behind its data", d), fmt.Sprintf("%v at most", longestQuiet)}
 	}
 	if s.Inspector != nil {
 		if err := ownPackets(r.Capture, r.PID); err != nil {
