@@ -122,6 +122,28 @@ func (r *recorder) books() {
 	}
 }
 
+// admits waits until the capture takes in an interface that there is.
+func (r *recorder) admits(s *spacetest.Space, name string) {
+	r.t.Helper()
+	var link *net.Interface
+	s.Do(func() (err error) {
+		link, err = net.InterfaceByName(name)
+		return err
+	})
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		r.capture.reading.Lock()
+		m := r.capture.members[link.Index]
+		joined := m != nil && !m.gone && r.capture.info.Interfaces[m.entry].Name == name
+		r.capture.reading.Unlock()
+		if joined {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("interface %s is not captured on", name)
+		}
+	}
+}
+
 // exchange sends size bytes over TCP from near to far's port and waits until
 // far has them all.
 func exchange(t *testing.T, near, far *spacetest.Space, address string, size int) {
@@ -303,14 +325,21 @@ func TestStopDrains(t *testing.T) {
 			t.Fatalf("%d packets were sent, %d delivered, %d dropped", count, len(packets), n.Dropped)
 		}
 	}
-	idle := record(t, s, Options{Interfaces: []string{"lo"}})
-	time.Sleep(300 * time.Millisecond)
-	began := time.Now()
-	if packets, _ := idle.end(); len(packets) != 0 {
-		t.Errorf("an idle capture has %d packets", len(packets))
+	// A capture that waits for something to come waits so each time, a busy
+	// machine does not.
+	const most = 500 * time.Millisecond
+	best := time.Hour
+	for n := 0; n < 5 && best > most; n++ {
+		idle := record(t, s, Options{Interfaces: []string{"lo"}})
+		time.Sleep(300 * time.Millisecond)
+		began := time.Now()
+		if packets, _ := idle.end(); len(packets) != 0 {
+			t.Errorf("an idle capture has %d packets", len(packets))
+		}
+		best = min(best, time.Since(began))
 	}
-	if d := time.Since(began); d > 500*time.Millisecond {
-		t.Errorf("stopping an idle capture took %v", d)
+	if best > most {
+		t.Errorf("stopping an idle capture took %v", best)
 	}
 }
 
@@ -407,7 +436,7 @@ func TestInterfaceLater(t *testing.T) {
 			far.Run(fmt.Sprintf(`ip addr add 10.9.%d.2/24 dev %s
 				ip link set %s up`, subnet, name, name))
 		}
-		time.Sleep(100 * time.Millisecond)
+		r.admits(near, "later")
 		exchange(t, near, far, "10.9.1.2:443", 1000)
 		exchange(t, near, far, "10.9.2.2:443", 1000)
 		if round == 0 {

@@ -3,9 +3,9 @@
 package casefile
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -44,9 +44,18 @@ func child(kind, path string) *exec.Cmd {
 	return cmd
 }
 
-// writeForEver writes frames numbered in their ports and says of each hundred
-// when it was given.
+// pause is how long writeForEver rests at least, and inSecond how often it does
+// so in a second at most.
+const (
+	pause    = 10 * time.Millisecond
+	inSecond = int(time.Second / pause)
+)
+
+// writeForEver writes frames numbered in their ports, some between two rests; it
+// says that it begins, and before each rest how many were given.
 func writeForEver(path string) {
+	n, path, _ := strings.Cut(path, ",")
+	some, _ := strconv.Atoi(n)
 	w, err := Create(path, Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,14 +63,15 @@ func writeForEver(path string) {
 	}
 	in := ethernet
 	w.Interface(&in)
+	fmt.Println(0)
 	for i := 1; ; i++ {
 		if err := w.Packet(packet(i, 0, syn(uint16(i), 700))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		if i%100 == 0 {
-			fmt.Printf("%d %d\n", i, time.Now().UnixNano())
-			time.Sleep(10 * time.Millisecond)
+		if i%some == 0 {
+			fmt.Println(i)
+			time.Sleep(pause)
 		}
 	}
 }
@@ -73,12 +83,17 @@ func TestKill(t *testing.T) {
 		for round := range 20 {
 			t.Run(strconv.Itoa(round), func(t *testing.T) {
 				t.Parallel()
-				// Every fourth lives long enough for something to be due.
-				wait := 150*time.Millisecond + rand.N(700*time.Millisecond)
-				if round%4 == 0 {
-					wait += 1500 * time.Millisecond
+				some, rests := 100, 0
+				switch round % 8 {
+				case 0:
+					// So little that only its time has it written, of which
+					// the first must just have come.
+					some, rests = 1, inSecond+1+rand.N(10)
+				case 4:
+					// Long enough for something to be due.
+					rests = inSecond + 50 + rand.N(70)
 				}
-				if killOnce(t, wait, round%4 == 0) {
+				if killOnce(t, some, rests, 150*time.Millisecond+rand.N(700*time.Millisecond)) {
 					torn.Add(1)
 				}
 			})
@@ -87,48 +102,50 @@ func TestKill(t *testing.T) {
 	t.Logf("%d of 20 files end with a torn block", torn.Load())
 }
 
-func killOnce(t *testing.T, wait time.Duration, long bool) (torn bool) {
+// killOnce kills a child that writes some frames between two rests, after so many
+// rests or, where that is zero, after a time. How long ago a frame was given the
+// rests tell: a clock would go on while the child, on a busy machine, does not.
+func killOnce(t *testing.T, some, rests int, wait time.Duration) (torn bool) {
 	path := filepath.Join(t.TempDir(), "case.pcapng")
-	cmd := child("kill", path)
-	var out strings.Builder
-	cmd.Stdout = &out
+	cmd := child("kill", fmt.Sprintf("%d,%s", some, path))
+	out, err := cmd.StdoutPipe()
+	must(t, err)
 	must(t, cmd.Start())
-	time.Sleep(wait)
-	must(t, cmd.Process.Kill())
-	killed := time.Now().UnixNano()
+	kill := func() { _ = cmd.Process.Kill() }
+	defer time.AfterFunc(time.Minute, kill).Stop()
+	var given []int
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		i, err := strconv.Atoi(lines.Text())
+		must(t, err)
+		given = append(given, i)
+		switch {
+		case rests == 0 && i == 0:
+			defer time.AfterFunc(wait, kill).Stop()
+		case rests != 0 && i == some*rests:
+			time.Sleep(rand.N(pause))
+			kill()
+		}
+	}
 	// The error is that it was killed.
 	_ = cmd.Wait()
 	due := 0
-	for line := range strings.Lines(out.String()) {
-		var i int
-		var at int64
-		if _, err := fmt.Sscan(line, &i, &at); err == nil && at < killed-second {
-			due = i
-		}
+	if n := len(given) - 1 - inSecond; n > 0 {
+		due = given[n]
 	}
-	if long && due == 0 {
-		t.Errorf("killed after %v: nothing was due", wait)
+	if len(given) == 0 || rests > 0 && due == 0 {
+		t.Fatalf("killed after %d rests: nothing was due", len(given)-1)
 	}
 	st, err := os.Stat(path)
-	if err != nil {
-		if due > 0 || !errors.Is(err, fs.ErrNotExist) {
-			t.Error(err)
-		}
-		return false
-	}
-	if st.Size() == 0 && due == 0 {
-		// Killed between the file's beginning and its first write.
-		return false
-	}
+	must(t, err)
 	list, _, err := read(t, path)
 	var damage *capture.DamageError
 	if errors.As(err, &damage) && st.Size()-damage.Offset < 1<<10 {
 		torn = true
 	} else if err != nil {
-		t.Errorf("killed after %v: %v", wait, err)
+		t.Errorf("killed after frame %d: %v", given[len(given)-1], err)
 	}
 	if len(list) < due {
-		t.Errorf("killed after %v: %d packets, though %d were given a second before", wait, len(list), due)
+		t.Errorf("killed after frame %d: %d packets, though %d were given a second before", given[len(given)-1], len(list), due)
 	}
 	for i, p := range list {
 		if p.Time != epoch+int64(i+1)*second/1000 {

@@ -47,11 +47,13 @@ type holding struct {
 	namespace uint64 // inode number of the network namespace, zero unknown
 	// begins is true where claim.Time is no later than when the socket got
 	// its tuple, and sure is no earlier; they are the same where the kernel
-	// told. Else claim.Time is when the socket was first seen.
+	// told. Else claim.Time is a moment no earlier than when the socket was first
+	// seen.
 	begins bool
 	sure   int64
 	// told is true where its end will be told by the kernel: it is open
-	// until then. Else last is when the socket was last seen.
+	// until then. Else last is a moment no later than when the socket was last
+	// seen: before claim.Time where it was seen once.
 	told bool
 	last int64
 }
@@ -59,12 +61,15 @@ type holding struct {
 // end is the last moment at which the socket is known to have been there.
 func (h *holding) end() int64 {
 	switch {
-	case h.claim.Until != 0:
+	case h.claim.Until != 0 && (h.told || h.claim.Until > h.claim.Time):
 		return h.claim.Until
 	case h.told:
 		return 1<<63 - 1
+	case h.claim.Until != 0:
+		// Seen once, and given no end before its beginning.
+		return min(h.last, h.claim.Until)
 	default:
-		return max(h.last, h.claim.Time)
+		return h.last
 	}
 }
 
@@ -188,7 +193,7 @@ func (b *book) unseen(namespace uint64, shown map[uint64]bool) (out []hostlog.Cl
 	for k, h := range b.bySocket {
 		if k.namespace == namespace && !h.told && !shown[k.cookie] {
 			delete(b.bySocket, k)
-			h.claim.Until = b.end(h)
+			h.claim.Until = max(b.end(h), h.claim.Time)
 			out = append(out, h.claim)
 		}
 	}
@@ -327,7 +332,8 @@ func (b *book) precedes(t tuple, at int64, h *holding) bool {
 	if h.begins {
 		early = skew + h.sure - h.claim.Time
 	}
-	return start-at <= early && !b.synIn(t, at, start)
+	// One that was seen once may have been gone before its start.
+	return start-at <= early && !b.synIn(t, min(at, b.end(h)), start)
 }
 
 // forget drops what is too old to be asked for at a time.

@@ -2,10 +2,12 @@ package owner
 
 import (
 	"encoding/binary"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"goproxytrace/capture/hostlog"
 )
@@ -55,6 +57,52 @@ func TestParseDiag(t *testing.T) {
 		if s, ok := parseDiag(diagRow(afINET, b...)); !ok || s.info != nil {
 			t.Errorf("%s: %+v %t", name, s, ok)
 		}
+	}
+}
+
+// TestRowTimes reads a table of several messages, of which the kernel makes the
+// next when one is taken, and is late with what it does not take at once: that
+// a socket was there is known of the time before.
+func TestRowTimes(t *testing.T) {
+	needRoot(t)
+	if !alone(t) {
+		return
+	}
+	const sockets = 1000
+	for range sockets {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	d, err := openDiag(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	began := time.Now().UnixNano()
+	last, messages, rows := int64(0), 0, 0
+	var late int64 // until when the row before this message was late
+	if err := d.dump(1<<tcpListen, false, func(s *diagSocket) {
+		rows++
+		if s.asked < began || s.asked > s.time {
+			t.Errorf("row %d, begun %d ns before, was made between %d and %d", rows, s.asked-began, s.asked, s.time)
+		}
+		if s.time == last {
+			return
+		}
+		last = s.time
+		if messages++; messages > 1 && s.asked >= late {
+			t.Errorf("message %d was there before %d, its rows say %d", messages, late, s.asked)
+		}
+		late = time.Now().UnixNano()
+		time.Sleep(20 * time.Millisecond)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if rows < sockets || messages < 3 {
+		t.Errorf("%d rows in %d messages", rows, messages)
 	}
 }
 

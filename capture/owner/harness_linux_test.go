@@ -170,6 +170,19 @@ func stampOf(control []byte) int64 {
 	return 0
 }
 
+// eventually asks every 10 ms whether something is so, until it is or 10 s have
+// passed: who learns it may have to wait for a processor.
+func eventually(so func() bool) bool {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if so() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
 // rate is how many of some connections have the right owner.
 type rate struct{ Right, Unknown, Wrong int }
 
@@ -189,5 +202,14 @@ func (s *session) judge(list []truth) (r rate) {
 		}
 		*verdict++
 	}
+	return r
+}
+
+// judgeAll judges until all have the right owner, or waiting has not helped.
+func (s *session) judgeAll(list []truth) (r rate) {
+	eventually(func() bool {
+		r = s.judge(list)
+		return r.Right == len(list)
+	})
 	return r
 }

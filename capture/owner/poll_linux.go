@@ -180,7 +180,7 @@ func (p *poller) take(s *diagSocket, pid uint32) {
 		p.open[k] = &hostlog.Attempt{Time: s.time, PID: pid, Local: s.local, Remote: s.remote, Cookie: s.cookie, Source: hostlog.SocketTable}
 	}
 	if h := p.w.book.socket(k); h != nil {
-		p.w.book.again(h, s.time)
+		p.w.book.again(h, s.asked)
 		return
 	}
 	if pid == 0 {

@@ -33,8 +33,10 @@ const (
 
 // diagSocket is a row of the socket table.
 type diagSocket struct {
-	namespace      uint64
-	time           int64 // when the row was read, Unix nanoseconds
+	namespace uint64
+	// The kernel made the row between these two times, Unix nanoseconds: before
+	// it was asked to, and when the row was read.
+	asked, time    int64
 	state          int
 	local, remote  netip.AddrPort
 	cookie         uint64
@@ -46,7 +48,7 @@ type diagSocket struct {
 
 func (s *diagSocket) holding(pid uint32) *holding {
 	return &holding{
-		namespace: s.namespace, key: socketKey{s.namespace, s.cookie}, last: s.time,
+		namespace: s.namespace, key: socketKey{s.namespace, s.cookie}, last: s.asked,
 		claim: hostlog.Claim{Local: s.local, Remote: s.remote, Time: s.time, Cookie: s.cookie, PID: pid, Server: s.server, Source: hostlog.SocketTable},
 	}
 }
@@ -186,10 +188,12 @@ func (d *diag) ask(kind uint16, flags uint16, req []byte, row func(*diagSocket))
 	n.PutUint16(msg[6:], unix.NLM_F_REQUEST|flags)
 	n.PutUint32(msg[8:], d.sequence)
 	copy(msg[unix.SizeofNlMsghdr:], req)
+	asked := time.Now().UnixNano()
 	if err := unix.Sendto(d.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("ask socket table: %w", err)
 	}
 	for {
+		before := time.Now().UnixNano()
 		size, _, err := unix.Recvfrom(d.fd, d.buf, 0)
 		if errors.Is(err, unix.EINTR) {
 			continue
@@ -218,7 +222,7 @@ func (d *diag) ask(kind uint16, flags uint16, req []byte, row func(*diagSocket))
 					return nil
 				default:
 					if s, ok := parseDiag(body); ok {
-						s.namespace, s.time = d.namespace, now
+						s.namespace, s.asked, s.time = d.namespace, asked, now
 						row(&s)
 					}
 					if flags == 0 {
@@ -228,6 +232,8 @@ func (d *diag) ask(kind uint16, flags uint16, req []byte, row func(*diagSocket))
 			}
 			b = b[min((length+3)&^3, len(b)):]
 		}
+		// What comes next the kernel made when this was taken from it.
+		asked = before
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -115,5 +116,20 @@ func Pair(t testing.TB) (near, far *Space) {
 			ip addr add fd09::%d/64 dev eth0 nodad
 			ip link set eth0 up`, i+1, i+1))
 	}
-	return near, far
+	// Near was set up before its peer: the kernel throws away what it sends
+	// until it has noticed that there is one.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var state string
+		near.Do(func() error {
+			out, err := exec.Command("ip", "-o", "link", "show", "eth0").Output()
+			state = string(out)
+			return err
+		})
+		if strings.Contains(state, " state UP ") && !strings.Contains(state, " qdisc noop ") {
+			return near, far
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the pair does not come up: %s", state)
+		}
+	}
 }
