@@ -173,7 +173,7 @@ func (e *ebpfWatcher) tell(c *conn) {
 // closed takes the end of a socket.
 func (e *ebpfWatcher) closed(c *conn, s socketEvent) {
 	delete(e.conns, s.cookie)
-	c.claim.Until = s.time
+	c.claim.Until = max(s.time, c.claim.Time) // a row of the start may be read late
 	if c.told {
 		e.w.book.close(key(s.cookie), s.time)
 		claim := c.claim

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -556,7 +557,13 @@ func TestMemoryIsFlat(t *testing.T) {
 		}
 		put(t, filepath.Join(dir, set, fmt.Sprintf("%05d.pcapng", i)), b)
 	}
-	few, many := memoryOf(t, filepath.Join(dir, "few", "*")), memoryOf(t, filepath.Join(dir, "**"))
+	// On a busy machine the garbage collector comes late and a process takes more:
+	// the least of three is what it needs.
+	few, many := int64(math.MaxInt64), int64(math.MaxInt64)
+	for range 3 {
+		few = min(few, memoryOf(t, filepath.Join(dir, "few", "*")))
+		many = min(many, memoryOf(t, filepath.Join(dir, "**")))
+	}
 	t.Logf("200 files take %d KiB, 2000 take %d KiB", few>>10, many>>10)
 	if many > few*3/2 {
 		t.Errorf("200 files take %d bytes, 2000 take %d", few, many)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,9 +52,12 @@ func TestWorkers(t *testing.T) {
 		c := cluster.New(command(t, "prism"), command(t, "worker", stopAt+"="+dir), 4)
 		defer c.Stop()
 		killed := make(chan int, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
 		go func() {
 			defer close(killed)
-			for range 3000 {
+			// The worker waits until it is killed, whenever it comes to that.
+			for ctx.Err() == nil {
 				if raw, err := os.ReadFile(filepath.Join(dir, "stopped")); err == nil && len(raw) > 0 {
 					pid, _ := strconv.Atoi(string(raw))
 					if p, err := os.FindProcess(pid); err == nil && p.Kill() == nil {
@@ -70,6 +74,7 @@ func TestWorkers(t *testing.T) {
 			Endpoint: c.Endpoint, Workers: c.Workers, AtOnce: 1,
 			Tell: func(s string) { told = append(told, s) },
 		})
+		stop()
 		if pid := <-killed; pid == 0 {
 			t.Fatal("no worker was killed")
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,25 +48,30 @@ func TestOutage(t *testing.T) {
 			total[k] += n
 		}
 	}
-	ways := map[string]func(t *testing.T, c *collector.Collector, addr string, d time.Duration){
-		"refuses connections": func(t *testing.T, c *collector.Collector, _ string, d time.Duration) {
+	// Each lasts for d, and longer until the pusher has noticed.
+	ways := map[string]func(t *testing.T, c *collector.Collector, addr string, d time.Duration, noticed func()){
+		"refuses connections": func(t *testing.T, c *collector.Collector, _ string, d time.Duration, noticed func()) {
 			c.Stop(t)
 			time.Sleep(d)
+			noticed()
 			c.Start(t)
 		},
-		"accepts and hangs": func(t *testing.T, c *collector.Collector, addr string, d time.Duration) {
+		"accepts and hangs": func(t *testing.T, c *collector.Collector, addr string, d time.Duration, noticed func()) {
 			c.Stop(t)
 			hang(t, addr, d)
+			noticed()
 			c.Start(t)
 		},
-		"accepts and closes": func(t *testing.T, c *collector.Collector, addr string, d time.Duration) {
+		"accepts and closes": func(t *testing.T, c *collector.Collector, addr string, d time.Duration, noticed func()) {
 			c.Stop(t)
 			closing(t, addr, d)
+			noticed()
 			c.Start(t)
 		},
-		"has no room (503, UNAVAILABLE)": func(_ *testing.T, c *collector.Collector, _ string, d time.Duration) {
+		"has no room (503, UNAVAILABLE)": func(_ *testing.T, c *collector.Collector, _ string, d time.Duration, noticed func()) {
 			c.Answer(func() error { return errors.New("the queue is full") })
 			time.Sleep(d)
+			noticed()
 			c.Answer(nil)
 		},
 	}
@@ -79,8 +85,13 @@ func TestOutage(t *testing.T) {
 					addr = c.GRPC
 				}
 				p, warned := pusher(t, protocol, addr, state(t))
-				waited := 0
-				p.Sender.Waiting = func(*otlp.Failure, time.Duration, time.Duration) { waited++ }
+				var waited atomic.Int64
+				p.Sender.Waiting = func(*otlp.Failure, time.Duration, time.Duration) { waited.Add(1) }
+				noticed := func() {
+					for end := time.Now().Add(20 * time.Second); waited.Load() == 0 && time.Now().Before(end); {
+						time.Sleep(5 * time.Millisecond)
+					}
+				}
 				p.Sender.GiveUp = outage(t) + time.Minute
 				var down sync.WaitGroup
 				for i, f := range files {
@@ -88,7 +99,7 @@ func TestOutage(t *testing.T) {
 						begun := make(chan bool)
 						down.Go(func() {
 							go func() { time.Sleep(20 * time.Millisecond); close(begun) }()
-							ways[way](t, c, addr, outage(t))
+							ways[way](t, c, addr, outage(t), noticed)
 						})
 						<-begun
 					}
@@ -98,7 +109,7 @@ func TestOutage(t *testing.T) {
 				if err := p.Flush(context.Background()); err != nil {
 					t.Fatal(err)
 				}
-				if waited == 0 {
+				if waited.Load() == 0 {
 					t.Error("the endpoint was never away")
 				}
 				same(t, keys(c.Spans()), want)

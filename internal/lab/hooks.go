@@ -140,14 +140,14 @@ func PauseBody(d time.Duration) func(context.Context, *Lab, *net.TCPConn) {
 
 // ResetBody resets the connection when the client has what was sent.
 func ResetBody(ctx context.Context, l *Lab, c *net.TCPConn) {
-	l.quiet(ctx, c)
+	l.end(ctx, c)
 	c.SetLinger(0)
 	c.Close()
 }
 
 // CloseBody ends the connection with FIN when the client has what was sent.
 func CloseBody(ctx context.Context, l *Lab, c *net.TCPConn) {
-	l.quiet(ctx, c)
+	l.end(ctx, c)
 	c.CloseWrite()
 	// Closing with something unread would reset the connection.
 	pause(ctx, 200*time.Millisecond)

@@ -390,7 +390,11 @@ func TestCancelRemovesEverything(t *testing.T) {
 	if _, err := Run(ctx, s, t.TempDir(), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run returned %v", err)
 	}
-	if d := time.Since(*cancelled.Load()); d > 10*time.Second {
+	at := cancelled.Load()
+	if at == nil {
+		t.Fatal("it was never cancelled")
+	}
+	if d := time.Since(*at); d > 10*time.Second {
 		t.Errorf("it took %v to stop", d)
 	}
 	checkNothingLeft(t)

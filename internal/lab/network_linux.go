@@ -28,8 +28,8 @@ type Lab struct {
 	mu      sync.Mutex
 	command *process // the go command, once it runs
 
-	// overslept is how long the longest wait of quiet took where that was too
-	// long, in nanoseconds.
+	// overslept is how long a wait for the end of a body took where that was
+	// too long, in nanoseconds.
 	overslept atomic.Int64
 }
 
@@ -244,16 +244,22 @@ func (l *Lab) calm() time.Duration { return 300*time.Millisecond + 4*l.box.half 
 
 // longestQuiet is how long after its last data an end of the connection is one in
 // the middle of it (diagnose's midBody is a second).
-const longestQuiet = 950 * time.Millisecond
+const longestQuiet = 900 * time.Millisecond
 
-// quiet waits as long as calm says, and until all that was sent is acknowledged.
-func (l *Lab) quiet(ctx context.Context, c *net.TCPConn) {
+// quiet waits as long as calm says, and until all that was sent is acknowledged. It
+// returns how long that took.
+func (l *Lab) quiet(ctx context.Context, c *net.TCPConn) time.Duration {
 	began := time.Now()
 	pause(ctx, l.calm())
 	for !acknowledged(c) && ctx.Err() == nil && time.Since(began) < longestQuiet {
 		pause(ctx, 5*time.Millisecond)
 	}
-	if d := time.Since(began); d > max(longestQuiet, l.calm()+50*time.Millisecond) {
+	return time.Since(began)
+}
+
+// end waits until the body that is sent on a connection may end there.
+func (l *Lab) end(ctx context.Context, c *net.TCPConn) {
+	if d := l.quiet(ctx, c); d > max(longestQuiet, l.calm())+50*time.Millisecond {
 		l.overslept.Store(int64(d))
 	}
 }

@@ -23,15 +23,28 @@ const toolchain = "golang.org/toolchain@v0.0.1-go1.26.10.windows-amd64"
 // the module cache has it, and returns the path of go.exe.
 func goCommand(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command("go", "mod", "download", "-json", toolchain)
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	cmd.Dir = t.TempDir()
-	if err := os.WriteFile(filepath.Join(cmd.Dir, "go.mod"), []byte("module windows.example\n"), 0o600); err != nil {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module windows.example\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.Output()
 	var found struct{ Dir, Error string }
-	if jsonErr := json.Unmarshal(out, &found); jsonErr != nil || found.Dir == "" {
+	var err error
+	// A proxy on the Internet may fail for a moment.
+	for try := range 3 {
+		if try > 0 {
+			time.Sleep(5 * time.Second)
+		}
+		cmd := exec.Command("go", "mod", "download", "-json", toolchain)
+		cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+		cmd.Dir = dir
+		var out []byte
+		out, err = cmd.Output()
+		found.Dir, found.Error = "", ""
+		if jsonErr := json.Unmarshal(out, &found); jsonErr == nil && found.Dir != "" {
+			break
+		}
+	}
+	if found.Dir == "" {
 		if os.Getenv("GOPROXYTRACE_CI") == "1" {
 			t.Fatalf("GOPROXYTRACE_CI=1 asks for the Windows toolchain: %v %s", err, found.Error)
 		}
@@ -147,12 +160,16 @@ func TestLive(t *testing.T) {
 		{"silent", name4, silent, "tls.no-server-hello", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s.proxy.set(c.does)
-			file := filepath.Join(t.TempDir(), "a case.pcapng")
-			args := []string{"-w", windows(file), "--json", "--", windows(s.command), "mod", "download", module}
-			begin := time.Now()
-			r := s.wait(s.begin(s.live(t, c.host, args...)), 2*time.Minute)
-			t.Logf("took %v", time.Since(begin).Round(100*time.Millisecond))
+			var file string
+			r := s.again(func() result {
+				s.proxy.set(c.does)
+				file = filepath.Join(t.TempDir(), "a case.pcapng")
+				args := []string{"-w", windows(file), "--json", "--", windows(s.command), "mod", "download", module}
+				begin := time.Now()
+				r := s.wait(s.begin(s.live(t, c.host, args...)), 2*time.Minute)
+				t.Logf("took %v", time.Since(begin).Round(100*time.Millisecond))
+				return r
+			})
 			if r.code != c.code {
 				t.Errorf("exit code %d, want %d", r.code, c.code)
 			}
@@ -252,33 +269,58 @@ func native(t *testing.T) string {
 // before the session: its connection has its owner without a SYN.
 func TestAttach(t *testing.T) {
 	s := newSession(t)
-	s.proxy.set(silent)
-	download := s.machine.command(s.command, "mod", "download", module)
-	s.settings(t, download, name4)
-	stalled := s.begin(download)
-	for begin := time.Now(); len(s.proxy.seen()) == 0; time.Sleep(50 * time.Millisecond) {
-		if time.Since(begin) > 30*time.Second {
-			t.Fatal("the go command does not connect")
-		}
-	}
-	first := s.proxy.seen()[0].String()
-	// Go gives up after 10 s (net/http, TLSHandshakeTimeout) and closes.
-	cmd := s.machine.command(s.program, "live", "--json", "--no-go-env", "--duration", "13s")
-	end := s.wait(s.begin(cmd), time.Minute)
-	s.wait(stalled, time.Minute)
+	end, first, took := s.attach(t)
 	d := parse(t, end)
-	found := false
+	if !d.has(first) && took > 8*time.Second {
+		t.Logf("again, since %v passed between the connection and the capture: the FIN may have come before", took)
+		end, first, _ = s.attach(t)
+		d = parse(t, end)
+	}
 	for _, c := range d.Connections {
-		if c.Client == first {
-			found = true
-			if c.Process == nil || c.Process.Name != "go.exe" {
-				t.Errorf("%s belongs to %+v, want go.exe", c.Client, c.Process)
-			}
+		if c.Client == first && (c.Process == nil || c.Process.Name != "go.exe") {
+			t.Errorf("%s belongs to %+v, want go.exe", c.Client, c.Process)
 		}
 	}
-	if !found {
+	if !d.has(first) {
 		t.Errorf("no connection from %s\n%v", first, end)
 	}
+}
+
+// attach has a session begin when a go command is waiting for the proxy. It
+// returns how the session ended, the command's first client address, and how long
+// after that connection the session captured. Go gives up after 10 s (net/http,
+// TLSHandshakeTimeout) and closes.
+func (s *session) attach(t *testing.T) (end result, first string, took time.Duration) {
+	t.Helper()
+	end = s.again(func() result {
+		s.proxy.set(silent)
+		download := s.machine.command(s.command, "mod", "download", module)
+		s.settings(t, download, name4)
+		stalled := s.begin(download)
+		if !stalled.until(t, func() bool { return len(s.proxy.seen()) > 0 }, "the go command does not connect") {
+			return s.wait(stalled, time.Minute)
+		}
+		connected := time.Now()
+		first = s.proxy.seen()[0].String()
+		file := filepath.Join(t.TempDir(), "case.pcapng")
+		live := s.begin(s.machine.command(s.program, "live", "-w", windows(file), "--json", "--no-go-env", "--duration", "13s"))
+		live.captures(t, file)
+		took = time.Since(connected)
+		end := s.wait(live, time.Minute)
+		s.wait(stalled, time.Minute)
+		return end
+	})
+	return end, first, took
+}
+
+// has tells whether a connection from a client is in a report.
+func (d *document) has(client string) bool {
+	for _, c := range d.Connections {
+		if c.Client == client {
+			return true
+		}
+	}
+	return false
 }
 
 // TestInterrupt ends a session on an idle adapter, which waits for a go command
@@ -286,27 +328,24 @@ func TestAttach(t *testing.T) {
 // That file's path is longer than MAX_PATH.
 func TestInterrupt(t *testing.T) {
 	s := newSession(t)
-	file := filepath.Join(t.TempDir(), strings.Repeat("long directory ", 10)+"end", strings.Repeat("x", 150), "idle.pcapng")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd := s.machine.command(s.program, "live", "-w", windows(file), "--json", "--no-go-env")
-	r := s.begin(cmd)
-	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		if st, err := os.Stat(file); err == nil && st.Size() > 0 {
-			break
+	var file string
+	var took time.Duration
+	end := s.again(func() result {
+		file = filepath.Join(t.TempDir(), strings.Repeat("long directory ", 10)+"end", strings.Repeat("x", 150), "idle.pcapng")
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
 		}
-		if time.Since(begin) > 30*time.Second {
-			t.Fatal("the session does not begin")
+		r := s.begin(s.machine.command(s.program, "live", "-w", windows(file), "--json", "--no-go-env"))
+		if !r.captures(t, file) {
+			return s.wait(r, 30*time.Second)
 		}
-	}
-	time.Sleep(2 * time.Second) // without a packet
-	begin := time.Now()
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	end := s.wait(r, 30*time.Second)
-	took := time.Since(begin)
+		time.Sleep(2 * time.Second) // without a packet
+		begin := time.Now()
+		r.signal(t, syscall.SIGINT)
+		end := s.wait(r, 30*time.Second)
+		took = time.Since(begin)
+		return end
+	})
 	t.Logf("took %v", took.Round(10*time.Millisecond))
 	if took > 10*time.Second || end.code != 0 {
 		t.Errorf("after %v %v", took, end)
@@ -333,9 +372,11 @@ func TestNoLibrary(t *testing.T) {
 		{withoutLibrary, nil, 0, "Available Commands"}, // and does not wait
 		{withOldLibrary, []string{"live", "--no-go-env"}, 4, "hint: Uninstall it and install Npcap"},
 	} {
-		cmd := m.command(program, c.args...)
-		cmd.Env = append(cmd.Env, "WINEDLLOVERRIDES="+c.libraries)
-		r := m.wait(m.begin(cmd), 30*time.Second)
+		r := m.again(func() result {
+			cmd := m.command(program, c.args...)
+			cmd.Env = append(cmd.Env, "WINEDLLOVERRIDES="+c.libraries)
+			return m.wait(m.begin(cmd), 30*time.Second)
+		})
 		if r.code != c.code || !strings.Contains(r.out+r.errors, c.want) || strings.Contains(r.errors, "goroutine ") {
 			t.Errorf("%q with %s: want exit code %d and %q\n%v", c.args, c.libraries, c.code, c.want, r)
 		}

@@ -28,3 +28,25 @@ func TestBrokenByWine(t *testing.T) {
 		t.Errorf("a second failure is not reported: %q", first.failed)
 	}
 }
+
+// A case is tried again where Wine did not start a program, once, and for no other
+// failure.
+func TestAgain(t *testing.T) {
+	fault := result{code: 2, errors: "panic: Failed to load ws2_32.dll: " + wineFault + "."}
+	for _, c := range []struct {
+		results []result
+		tries   int
+	}{
+		{[]result{{}}, 1}, {[]result{{code: 1, errors: "a wrong answer"}}, 1},
+		{[]result{fault, {}}, 2}, {[]result{fault, fault, {}}, 2},
+	} {
+		tries := 0
+		got := (&machine{t: t}).again(func() result {
+			tries++
+			return c.results[tries-1]
+		})
+		if tries != c.tries || got != c.results[tries-1] {
+			t.Errorf("%v: after %d tries %v", c.results, tries, got)
+		}
+	}
+}

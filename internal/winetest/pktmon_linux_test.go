@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,6 +40,9 @@ func newMonitor(t *testing.T, m *machine, behaviour string) *monitor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("commands of pktmon:\n%s", p.read(pktmontest.Log))
+		}
 		m.shutDown()
 		os.Remove(path)
 		for _, dir := range p.traces() {
@@ -126,14 +130,22 @@ func (p *monitor) idle(traces int) {
 	}
 }
 
-// started waits until it captures.
-func (p *monitor) started() {
+// again is the machine's, each time without what a session before has left of its
+// capture.
+func (p *monitor) again(try func() result) result {
 	p.t.Helper()
-	for begin := time.Now(); p.read("session") == ""; time.Sleep(50 * time.Millisecond) {
-		if time.Since(begin) > 30*time.Second {
-			p.t.Fatalf("pktmon is not started; commands:\n%s", p.read(pktmontest.Log))
+	before := p.traces()
+	return p.m.again(func() result {
+		for _, name := range []string{"session", "filters"} {
+			os.Remove(filepath.Join(p.state, name))
 		}
-	}
+		for _, dir := range p.traces() {
+			if !slices.Contains(before, dir) {
+				os.RemoveAll(dir)
+			}
+		}
+		return try()
+	})
 }
 
 // TestPktmon has go.exe download a module on a machine without Npcap. Each
@@ -153,9 +165,12 @@ func TestPktmon(t *testing.T) {
 		{"reset after the ClientHello", name4, resets, "tls.reset", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s.proxy.set(c.does)
-			file := filepath.Join(t.TempDir(), "case.pcapng")
-			r := s.wait(s.begin(p.command(s.live(t, c.host, "--engine", "pktmon", "-w", windows(file), "--json", "--", windows(s.command), "mod", "download", module))), 2*time.Minute)
+			var file string
+			r := p.again(func() result {
+				s.proxy.set(c.does)
+				file = filepath.Join(t.TempDir(), "case.pcapng")
+				return s.wait(s.begin(p.command(s.live(t, c.host, "--engine", "pktmon", "-w", windows(file), "--json", "--", windows(s.command), "mod", "download", module))), 2*time.Minute)
+			})
 			if r.code != c.code || !strings.Contains(r.errors, "capturing on all network adapters (pktmon") || !strings.Contains(r.errors, "when the capture ends") {
 				t.Errorf("exit code %d, want %d\n%v", r.code, c.code, r)
 			}
@@ -203,39 +218,31 @@ func TestPktmonEnds(t *testing.T) {
 	p := newMonitor(t, m, pktmontest.Slow)
 	p.source()
 	program := build(t, "goproxytrace.exe", "../../cmd/goproxytrace")
-	begin := func() *running {
-		// The case file is made when the capture has begun.
-		file := filepath.Join(t.TempDir(), "case.pcapng")
-		r := m.begin(p.command(m.command(program, "live", "--engine", "pktmon", "--no-go-env", "--json", "-w", windows(file))))
-		p.started()
-		for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-			if st, err := os.Stat(file); err == nil && st.Size() > 0 {
-				break
+	// session begins one, ends it once it captures, and returns how it ended.
+	session := func(end func(*running)) result {
+		return p.again(func() result {
+			file := filepath.Join(t.TempDir(), "case.pcapng")
+			r := m.begin(p.command(m.command(program, "live", "--engine", "pktmon", "--no-go-env", "--json", "-w", windows(file))))
+			if r.until(t, func() bool { return p.read("session") != "" }, "pktmon is not started") && r.captures(t, file) {
+				time.Sleep(2 * time.Second)
+				end(r)
 			}
-			if time.Since(begin) > 30*time.Second {
-				t.Fatal("the session does not begin")
-			}
-		}
-		time.Sleep(2 * time.Second)
-		return r
+			return m.wait(r, 30*time.Second)
+		})
 	}
-	signal := func(r *running, s os.Signal) {
-		if err := r.cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := begin()
-	signal(r, syscall.SIGINT)
-	if end := m.wait(r, 30*time.Second); end.code != 0 {
+	if end := session(func(r *running) { r.signal(t, syscall.SIGINT) }); end.code != 0 {
 		t.Errorf("Ctrl-C: %v", end)
 	}
 	p.idle(0)
 
-	r = begin()
-	signal(r, syscall.SIGINT)
-	time.Sleep(300 * time.Millisecond) // pktmon takes a second to stop
-	signal(r, syscall.SIGINT)
-	if end := m.wait(r, 30*time.Second); end.code != 130 || !strings.Contains(end.errors, "what was captured is kept in") {
+	if end := session(func(r *running) {
+		before := len(p.read(pktmontest.Log))
+		r.signal(t, syscall.SIGINT)
+		// The system makes one of two signals that it has not delivered: the
+		// second is sent when the first has had its effect.
+		r.until(t, func() bool { return strings.Contains(p.read(pktmontest.Log)[before:], "stop\n") }, "pktmon is not stopped")
+		r.signal(t, syscall.SIGINT)
+	}); end.code != 130 || !strings.Contains(end.errors, "what was captured is kept in") {
 		t.Errorf("Ctrl-C twice: %v", end)
 	}
 	p.idle(1)
@@ -243,9 +250,7 @@ func TestPktmonEnds(t *testing.T) {
 		t.Errorf("doctor after an abort: %v", end)
 	}
 
-	r = begin()
-	signal(r, syscall.SIGKILL)
-	_ = r.cmd.Wait()
+	session(func(r *running) { r.signal(t, syscall.SIGKILL) })
 	for _, args := range [][]string{{"live", "--engine", "pktmon", "--no-go-env"}, {"doctor", "--no-go-env"}} {
 		end := p.run(program, args...)
 		if end.code != 4 || !strings.Contains(end.out+end.errors, "pktmon stop, and then: pktmon filter remove") {
@@ -268,5 +273,7 @@ func TestPktmonEnds(t *testing.T) {
 // run runs a program on its machine.
 func (p *monitor) run(program string, args ...string) result {
 	p.t.Helper()
-	return p.m.wait(p.m.begin(p.command(p.m.command(program, args...))), time.Minute)
+	return p.m.again(func() result {
+		return p.m.wait(p.m.begin(p.command(p.m.command(program, args...))), time.Minute)
+	})
 }

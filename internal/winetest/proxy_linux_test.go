@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +44,8 @@ const (
 	silent           // takes the ClientHello and says nothing
 )
 
-// roundTrip is the time between a ClientHello and its answer. A connection that
+// roundTrip is the time between a ClientHello and its reset, and between the
+// request of a module's zip file and its answer. A connection that
 // lives for less than Npcap's read timeout has no owner: the table that names
 // it is read when its SYN is delivered, which under Wine, on a busy machine, took
 // longer than 200 ms.
@@ -136,6 +138,9 @@ func (h *handed) Addr() net.Addr            { return h.addr }
 func (h *handed) Close() error              { return nil }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, ".zip") {
+		time.Sleep(roundTrip)
+	}
 	b, ok := p.tree[r.URL.Path]
 	if !ok {
 		http.NotFound(w, r)

@@ -170,6 +170,9 @@ type result struct {
 	out, errors string
 }
 
+// brokenByWine tells whether wineFault is why it ended so.
+func (r result) brokenByWine() bool { return strings.Contains(r.out+r.errors, wineFault) }
+
 func (r result) String() string {
 	return fmt.Sprintf("exit code %d\nstandard output:\n%s\nstandard error:\n%s", r.code, r.out, r.errors)
 }
@@ -178,26 +181,67 @@ func (r result) String() string {
 type running struct {
 	cmd      *exec.Cmd
 	out, err *bytes.Buffer
+	ended    chan struct{}
+	failure  error // of waiting for it, when it has ended
 }
 
 func (m *machine) begin(cmd *exec.Cmd) *running {
 	m.t.Helper()
-	r := &running{cmd, new(bytes.Buffer), new(bytes.Buffer)}
+	r := &running{cmd: cmd, out: new(bytes.Buffer), err: new(bytes.Buffer), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.out, r.err
 	m.start(cmd)
+	go func() {
+		defer close(r.ended)
+		r.failure = cmd.Wait()
+	}()
 	return r
+}
+
+// until waits until done holds. It returns false where the program ends before.
+func (r *running) until(t *testing.T, done func() bool, otherwise string) bool {
+	t.Helper()
+	limit := time.After(30 * time.Second)
+	for !done() {
+		select {
+		case <-r.ended:
+			return done()
+		case <-limit:
+			t.Fatal(otherwise)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return true
+}
+
+func (r *running) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+}
+
+// captures waits until a session has made its case file, which it does when the
+// capture has begun. It returns false where the session ends before.
+func (r *running) captures(t *testing.T, file string) bool {
+	t.Helper()
+	return r.until(t, func() bool {
+		st, err := os.Stat(file)
+		return err == nil && st.Size() > 0
+	}, "the session does not begin")
 }
 
 // wait waits for a program's end, which it brings about after the limit.
 func (m *machine) wait(r *running, limit time.Duration) result {
 	m.t.Helper()
-	kill := time.AfterFunc(limit, func() { _ = r.cmd.Process.Kill() })
-	err := r.cmd.Wait()
-	if !kill.Stop() {
+	select {
+	case <-r.ended:
+	case <-time.After(limit):
+		_ = r.cmd.Process.Kill()
+		<-r.ended
 		m.t.Fatalf("%v did not end within %v\nstandard output:\n%s\nstandard error:\n%s", r.cmd.Args, limit, r.out, r.err)
 	}
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	if err := r.failure; err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		m.t.Fatalf("%v: %v", r.cmd.Args, err)
 	}
 	return result{r.cmd.ProcessState.ExitCode(), r.out.String(), r.err.String()}
@@ -205,7 +249,18 @@ func (m *machine) wait(r *running, limit time.Duration) result {
 
 func (m *machine) run(program string, args ...string) result {
 	m.t.Helper()
-	return m.wait(m.begin(m.command(program, args...)), time.Minute)
+	return m.again(func() result { return m.wait(m.begin(m.command(program, args...)), time.Minute) })
+}
+
+// again is try, and once more where Wine did not start a program of it.
+func (m *machine) again(try func() result) result {
+	m.t.Helper()
+	r := try()
+	if r.brokenByWine() {
+		m.t.Logf("again, since Wine did not start a program: %v", r)
+		r = try()
+	}
+	return r
 }
 
 // build builds a package of the project for Windows.

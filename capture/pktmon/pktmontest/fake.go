@@ -47,7 +47,7 @@ const (
 	Window    = "window"    // sees what comes while it captures only
 	Drops     = "drops"     // has seen drops
 	FewFilter = "fewfilter" // takes two filters
-	Slow      = "slow"      // takes a second to stop
+	Slow      = "slow"      // takes five seconds to stop
 )
 
 // Copies is how many components a packet passes.
@@ -203,7 +203,7 @@ func (f *fake) stop() error {
 	case f.is(Deaf):
 		return errors.New("the logger does not answer")
 	case f.is(Slow):
-		time.Sleep(time.Second)
+		time.Sleep(5 * time.Second)
 	}
 	end := strconv.FormatInt(time.Now().UnixNano(), 10)
 	traces := []string{s[0]}

@@ -291,6 +291,24 @@ func TestPushCountersGoOn(t *testing.T) {
 	}
 }
 
+// messages is a program's standard error, which can be read while it runs.
+type messages struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (m *messages) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.b.Write(p)
+}
+
+func (m *messages) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.b.String()
+}
+
 // The program follows a recorder while its endpoint is away, is interrupted and
 // started again.
 func TestPushFollow(t *testing.T) {
@@ -336,7 +354,7 @@ func TestPushFollow(t *testing.T) {
 	}
 	for i, names := range [][]string{{"hello-reset", "syn-drop"}, {"hello-closed", "dns-nxdomain"}} {
 		cmd := process(t, nil, "push", "--follow", dir, "--no-go-env", "--state", state, "--endpoint", "http://"+c.HTTP)
-		var errs bytes.Buffer
+		var errs messages
 		cmd.Stderr = &errs
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -347,7 +365,11 @@ func TestPushFollow(t *testing.T) {
 		c.Stop(t)
 		add(names[1], 2*i+2)
 		expect(names[1])
-		time.Sleep(1500 * time.Millisecond)
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(errs.String(), "next try in"); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("it does not tell that the endpoint is away: %s", errs.String())
+			}
+		}
 		c.Start(t)
 		until()
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {

@@ -6,7 +6,6 @@ package collector
 
 import (
 	"context"
-	"net"
 	"sync"
 	"testing"
 
@@ -41,17 +40,6 @@ func New(t testing.TB) *Collector {
 	c.Start(t)
 	t.Cleanup(func() { c.Stop(t) })
 	return c
-}
-
-// Address returns an address of loopback at which nobody listens.
-func Address(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Start starts the receiver; Stop stops it.
