@@ -45,8 +45,9 @@ const (
 	// maxHeld is how much is held back for a slow disk before callers wait.
 	flushBytes = 1 << 20
 	maxHeld    = 32 << 20
-	// maxSpare is the largest buffer that is used again.
-	maxSpare = 4 << 20
+	// maxSpare is the largest buffer that is used again: what a busy session
+	// writes at once, some 4 MiB, must fit.
+	maxSpare = 8 << 20
 	// maxFrame is the longest frame that readers accept, in bytes.
 	maxFrame = 256 << 10
 )
