@@ -26,7 +26,7 @@ type Options struct {
 	// case_00001_20260102150405.pcapng). Less than 2 is one file.
 	Ring int
 	// FlushEvery is the time after which what was given is handed to the
-	// kernel; zero is half a second.
+	// kernel; zero is a quarter of a second.
 	FlushEvery time.Duration
 	// Stdout is where the path "-" leads; nil is os.Stdout.
 	Stdout *os.File
@@ -160,7 +160,7 @@ func Create(path string, opts Options) (*Writer, error) {
 		opts.Stdout = os.Stdout
 	}
 	if opts.FlushEvery <= 0 {
-		opts.FlushEvery = 500 * time.Millisecond
+		opts.FlushEvery = 250 * time.Millisecond
 	}
 	w := &Writer{
 		opts: opts, path: path, state: newState(), told: map[conversation]struct{}{},

@@ -21,8 +21,8 @@ import (
 	"goproxytrace/capture/hostlog"
 )
 
-// TestIdleCost measures what watching costs while nothing happens: about one
-// percent of a processor at most.
+// TestIdleCost measures what watching costs while nothing happens: less than
+// one percent of a processor.
 func TestIdleCost(t *testing.T) {
 	needRoot(t)
 	if !alone(t) {
@@ -34,13 +34,7 @@ func TestIdleCost(t *testing.T) {
 			time.Sleep(1200 * time.Millisecond)
 			// What else goes on here starts processes, which are looked
 			// at; the quietest second is what idle means.
-			most := 10 * time.Millisecond
-			if mechanism == SocketTable {
-				// Where processes are started in every second, the counters
-				// are read every 50 ms, which takes 6 ms; to read the table
-				// each time would take 28 ms.
-				most = 15 * time.Millisecond
-			}
+			const most = 10 * time.Millisecond
 			best := time.Hour
 			for n := 0; n < 3 || best > most && n < 15; n++ {
 				before := processorTime(t)
