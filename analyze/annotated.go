@@ -89,20 +89,41 @@ const either = 2
 
 // annotated holds the votes on open connections.
 type annotated struct {
-	byConn map[*tcpflow.Conn][]vote
-	last   *tcpflow.Conn // that the latest vote was on
-	list   []vote        // on that
+	byConn map[*tcpflow.Conn]*votes
+	// lately holds those on connections that were voted on a moment ago, by ID.
+	lately [64]*votes
+}
+
+// votes are those on one connection.
+type votes struct {
+	conn *tcpflow.Conn
+	list []vote
+}
+
+// place returns where votes on a connection are found without the map.
+func (a *annotated) place(c *tcpflow.Conn) **votes { return &a.lately[c.ID%int64(len(a.lately))] }
+
+// on returns the votes on a connection.
+func (a *annotated) on(c *tcpflow.Conn) *votes {
+	place := a.place(c)
+	if l := *place; l != nil && l.conn == c {
+		return l
+	}
+	l := a.byConn[c]
+	if l == nil {
+		if a.byConn == nil {
+			a.byConn = make(map[*tcpflow.Conn]*votes)
+		}
+		l = &votes{conn: c}
+		a.byConn[c] = l
+	}
+	*place = l
+	return l
 }
 
 // add takes a packet of direction d that names an owner. Who sends has the end
 // that outgoing packets come from, who receives the one that incoming ones go to.
 func (a *annotated) add(c *tcpflow.Conn, d uint8, s *decode.Segment) {
-	if a.last != c {
-		if a.byConn == nil {
-			a.byConn = make(map[*tcpflow.Conn][]vote)
-		}
-		a.last, a.list = c, a.byConn[c]
-	}
 	v := vote{Owner: s.Owner, end: either}
 	switch capture.Direction(s.Direction) {
 	case capture.Outbound:
@@ -112,16 +133,16 @@ func (a *annotated) add(c *tcpflow.Conn, d uint8, s *decode.Segment) {
 	default:
 		v.sent = 1
 	}
-	for i := range a.list {
-		if o := &a.list[i]; o.end == v.end && o.Owner == v.Owner {
+	l := a.on(c)
+	for i := range l.list {
+		if o := &l.list[i]; o.end == v.end && o.Owner == v.Owner {
 			o.sent += v.sent
 			o.received += v.received
 			return
 		}
 	}
-	if len(a.list) < maxVotes {
-		a.list = append(a.list, v)
-		a.byConn[c] = a.list
+	if len(l.list) < maxVotes {
+		l.list = append(l.list, v)
 	}
 }
 
@@ -130,8 +151,8 @@ func (a *annotated) release(c *tcpflow.Conn) {
 	if len(a.byConn) > 0 {
 		delete(a.byConn, c)
 	}
-	if a.last == c {
-		a.last, a.list = nil, nil
+	if place := a.place(c); *place != nil && (*place).conn == c {
+		*place = nil
 	}
 }
 
@@ -151,7 +172,11 @@ func (v *vote) better(o *vote) bool {
 // nobody. A tool that names one process on packets of both ends of a loopback
 // connection does not tell them apart: it means the one that connected.
 func (a *annotated) of(c *tcpflow.Conn) (client, server *vote) {
-	list := a.byConn[c]
+	l := a.byConn[c]
+	if l == nil {
+		return nil, nil
+	}
+	list := l.list
 	for i := range list {
 		if v := &list[i]; v.end != 1-c.ClientDir && v.better(client) {
 			client = v

@@ -214,7 +214,7 @@ func TestAnnotationsAreBounded(t *testing.T) {
 		a.add(c, 0, &s)
 		a.add(next, 0, &s)
 	}
-	if n := len(a.byConn[c]); n != maxVotes {
+	if n := len(a.byConn[c].list); n != maxVotes {
 		t.Errorf("%d votes, want %d", n, maxVotes)
 	}
 	a.release(c)

@@ -18,19 +18,26 @@ const progressInterval = 250 * time.Millisecond
 // batchesInFlight bounds how far reading and decoding run ahead of analysis.
 const batchesInFlight = 3
 
-// work is a batch of packets with the segments that were found in them.
+// work is a batch of packets with the segments that were found in them, or in a
+// part of them.
 type work struct {
 	batch    capture.Batch
 	segments []decode.Segment
-	// entries are the journal entries of the batch, processes what the
+	// packets and bytes count the frames that were decoded.
+	packets, bytes int64
+	// entries are the journal entries among them, processes what the
 	// container has said of processes since the batch before.
 	entries   []entry
 	processes []capture.Process
-	// start and end are the earliest and latest packet times of the batch
-	// in Unix nanoseconds, zeros where no packet has one.
+	// start and end are the earliest and latest of their times in Unix
+	// nanoseconds, zeros where no packet has one.
 	start, end int64
 	err        error // after the last batch; io.EOF at a regular end
 }
+
+// part is how many packets are decoded before they are analysed, where both
+// happen in turn: what was decoded is in the processor's nearest cache still.
+const part = 128
 
 // forEachBatch reads and decodes src in one goroutine and calls fn with each
 // batch, in file order, in the caller's. It returns nil at the end
@@ -42,7 +49,16 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, o 
 	if o.OneByOne {
 		w, r := new(work), &reader{src: src, d: d}
 		for w.read(ctx, r); w.err == nil; w.read(ctx, r) {
-			fn(w)
+			list := w.batch.Packets
+			n := min(part, len(list))
+			for w.decode(list[:n], r); ; w.decode(list[:n], r) {
+				fn(w)
+				if list = list[n:]; len(list) == 0 {
+					break
+				}
+				n = min(part, len(list))
+				w.processes = w.processes[:0]
+			}
 			report()
 		}
 		return unlessEOF(w.err)
@@ -56,7 +72,9 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, o 
 		defer close(full)
 		r := &reader{src: src, d: d}
 		for w := range free {
-			w.read(ctx, r)
+			if w.read(ctx, r); w.err == nil {
+				w.decode(w.batch.Packets, r)
+			}
 			full <- w
 			if w.err != nil {
 				return
@@ -87,15 +105,15 @@ type reader struct {
 	d   *decode.Decoder
 	// processes counts those of the container that are known already.
 	processes int
+	loopback  []bool // the interfaces that are
 	notes     annotations.Reader
 	described map[*decode.Process]bool // by link headers
 	dropped   map[droppedKey]int64     // when one was told of last, Unix ns
 }
 
-// read fills w with the next batch.
+// read reads the next batch.
 func (w *work) read(ctx context.Context, r *reader) {
-	w.segments, w.entries, w.processes = w.segments[:0], w.entries[:0], w.processes[:0]
-	w.start, w.end = 0, 0
+	w.processes = w.processes[:0]
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
@@ -103,14 +121,21 @@ func (w *work) read(ctx context.Context, r *reader) {
 		return
 	}
 	info := r.src.Info()
-	loopback := loopbackInterfaces(info)
+	r.loopback = loopbackInterfaces(info)
 	if n := len(info.Processes); n > r.processes {
 		w.processes = append(w.processes, info.Processes[r.processes:]...)
 		r.processes = n
 	}
-	for i := range w.batch.Packets {
-		p := &w.batch.Packets[i]
-		if uint32(p.Interface) < uint32(len(loopback)) && loopback[p.Interface] {
+}
+
+// decode decodes packets of the batch.
+func (w *work) decode(list []capture.Packet, r *reader) {
+	w.segments, w.entries = w.segments[:0], w.entries[:0]
+	w.packets, w.bytes = 0, 0
+	w.start, w.end = 0, 0
+	for i := range list {
+		p := &list[i]
+		if uint32(p.Interface) < uint32(len(r.loopback)) && r.loopback[p.Interface] {
 			p.Loopback = true
 		}
 		n := len(w.segments)
@@ -126,6 +151,8 @@ func (w *work) read(ctx context.Context, r *reader) {
 			}
 			continue
 		}
+		w.packets++
+		w.bytes += int64(len(p.Data))
 		if p.HasTime {
 			w.reach(p.Time)
 		}

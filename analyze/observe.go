@@ -184,12 +184,8 @@ func (w *watched) weight() int {
 
 // batch is told of each batch, also of one without packets.
 func (o *observer) batch(w *work) {
-	for i := range w.batch.Packets {
-		if p := &w.batch.Packets[i]; p.Kind == 0 {
-			o.view.Packets++
-			o.view.Bytes += int64(len(p.Data))
-		}
-	}
+	o.view.Packets += w.packets
+	o.view.Bytes += w.bytes
 	now := time.Now()
 	if now.Before(o.next) {
 		return

@@ -167,7 +167,9 @@ func (p *pipeline) batch(w *work) {
 			told++
 		}
 		p.health.segment(s)
-		p.env.Breaks = p.health.breaks
+		if len(p.env.Breaks) != len(p.health.breaks) {
+			p.env.Breaks = p.health.breaks
+		}
 		switch s.Proto {
 		case decode.ProtoTCP:
 			p.tcp(s)

@@ -26,8 +26,10 @@ type chunk struct {
 	last bool
 	// arrived is when the session got the chunk.
 	arrived time.Time
-	// bytes counts the frames' and records' bytes.
-	bytes int
+	// bytes counts the frames' and records' bytes, by the interface's index how
+	// many frames there are of each; what is of none is left out.
+	bytes  int
+	frames []int64
 	// own is true where the chunk was made for records: its batch is none of
 	// the engine's.
 	own bool
@@ -37,6 +39,18 @@ func (c *chunk) reset() {
 	c.batch.Packets = c.batch.Packets[:0]
 	c.records, c.added, c.statistics, c.notes = c.records[:0], nil, nil, nil
 	c.bytes = 0
+	clear(c.frames)
+}
+
+// count takes n frames of one interface.
+func (c *chunk) count(index int32, n int64) {
+	if index < 0 || n == 0 {
+		return
+	}
+	for int(index) >= len(c.frames) {
+		c.frames = append(c.frames, 0)
+	}
+	c.frames[index] += n
 }
 
 // held is what the session has received and not yet passed on. Packets stay in
@@ -65,9 +79,6 @@ const (
 )
 
 func (h *held) add(c *chunk) {
-	for i := range c.batch.Packets {
-		c.bytes += len(c.batch.Packets[i].Data)
-	}
 	h.bytes += c.bytes
 	h.chunks = append(h.chunks, c)
 	rest := h.loose[:0]

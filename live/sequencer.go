@@ -274,6 +274,7 @@ func (s *Session) release(c *chunk) {
 		s.write(func(f CaseFile) error { _, err := f.Interface(&c.added[i]); return err })
 	}
 	records, frames, bytes := c.records, 0, 0
+	index, same := int32(-1), int64(0) // how many frames in a row are of one interface
 	var now stir
 	for list := c.batch.Packets; len(list) > 0; {
 		if list[0].Kind == capture.KindEvent {
@@ -290,6 +291,11 @@ func (s *Session) release(c *chunk) {
 			p.Number = s.number
 			s.attribute(p, &now)
 			bytes += len(p.Data)
+			if p.Interface != index {
+				c.count(index, same)
+				index, same = p.Interface, 0
+			}
+			same++
 			run++
 		}
 		s.write(func(f CaseFile) error {
@@ -300,6 +306,7 @@ func (s *Session) release(c *chunk) {
 		frames += run
 		list = list[run:]
 	}
+	c.count(index, same)
 	s.counts.Captured += int64(frames)
 	s.activity.frames(frames, bytes, now, c.arrived)
 	for i := range c.statistics {

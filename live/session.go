@@ -323,7 +323,7 @@ func (s *Session) receive() {
 			continue
 		}
 		c.arrived = s.o.Now()
-		s.announce(c)
+		s.survey(c)
 		s.arrivals <- c // and it is no more receive's
 		if len(s.arrivals) >= crowded {
 			s.rouse()
@@ -364,17 +364,18 @@ func isLoopback(name string) bool {
 	return name == "lo" || name == "lo0" || strings.HasSuffix(name, "NPF_Loopback")
 }
 
-// announce tells the owner watcher of connection attempts as soon as they are
-// there: who made them may be gone in a millisecond.
-func (s *Session) announce(c *chunk) {
-	if s.o.Owners == nil {
-		return
-	}
+// survey looks at what has arrived, and tells the owner watcher of connection
+// attempts as soon as they are there: who made them may be gone in a millisecond.
+func (s *Session) survey(c *chunk) {
 	for i := range c.added {
 		s.loopback = append(s.loopback, isLoopback(c.added[i].Name))
 	}
 	for i := range c.batch.Packets {
 		p := &c.batch.Packets[i]
+		c.bytes += len(p.Data)
+		if s.o.Owners == nil {
+			continue
+		}
 		if p.Interface >= 0 && int(p.Interface) < len(s.loopback) && s.loopback[p.Interface] {
 			p.Loopback = true
 		}

@@ -43,17 +43,11 @@ func (s *stream) Read(b *capture.Batch) error {
 // learn keeps count as a reader of the case file does.
 func (s *stream) learn(c *chunk) {
 	s.info.Interfaces = append(s.info.Interfaces, c.added...)
-	for i := range c.batch.Packets {
-		p := &c.batch.Packets[i]
-		s.info.Bytes += int64(len(p.Data))
-		if p.Kind == capture.KindEvent {
-			s.info.Events++
-			continue
-		}
-		s.info.Packets++
-		if p.Interface >= 0 && int(p.Interface) < len(s.info.Interfaces) {
-			s.info.Interfaces[p.Interface].Packets++
-		}
+	s.info.Bytes += int64(c.bytes)
+	s.info.Events += int64(len(c.records))
+	s.info.Packets += int64(len(c.batch.Packets) - len(c.records))
+	for i, n := range c.frames[:min(len(c.frames), len(s.info.Interfaces))] {
+		s.info.Interfaces[i].Packets += n
 	}
 	for i := range min(len(c.statistics), len(s.info.Interfaces)) {
 		have, end := &s.info.Interfaces[i], &c.statistics[i]

@@ -35,25 +35,31 @@ const (
 	copiesShare = 3 // one in so many
 )
 
-// signature stands for a segment, to find copies of it.
+// signature is what tells a segment from others, to find copies of it.
 type signature struct {
-	sum   uint32 // over sequence and acknowledgement number, length, flags, IP identification
-	at    uint32 // capture time in microseconds, modulo 2^32
-	iface int16
-	check uint16 // TCP's checksum, zero where it was not captured
-	ttl   uint8
-	used  bool
+	seq, ack, len uint32
+	at            uint32 // capture time in microseconds, modulo 2^32
+	flags, id     uint16
+	check         uint16 // TCP's checksum, zero where it was not captured
+	iface         int16
+	ttl           uint8
+	used          bool
 }
 
-func signatureOf(s *decode.Segment) signature {
-	// Two rounds of multiplying and folding mix all bits into the upper half.
-	sum := (uint64(s.Seq)<<32 | uint64(s.Ack)) * 0x9e3779b97f4a7c15
-	sum = (sum ^ sum>>32 ^ uint64(s.Len)<<32 ^ uint64(s.IPID)<<16 ^ uint64(s.Flags)) * 0xd6e8feb86659fd93
-	sig := signature{sum: uint32(sum >> 32), at: uint32(s.Time / 1000), iface: int16(s.Interface), ttl: s.TTL, used: true}
+func (g *signature) set(s *decode.Segment) {
+	g.seq, g.ack, g.len = s.Seq, s.Ack, s.Len
+	g.at = uint32(s.Time / 1000)
+	g.flags, g.id = s.Flags, s.IPID
+	g.check = 0
 	if len(s.Transport) >= 18 {
-		sig.check = binary.BigEndian.Uint16(s.Transport[16:])
+		g.check = binary.BigEndian.Uint16(s.Transport[16:])
 	}
-	return sig
+	g.iface, g.ttl, g.used = int16(s.Interface), s.TTL, true
+}
+
+// equal reports whether both may stand for one packet.
+func (g *signature) equal(o *signature) bool {
+	return g.seq == o.seq && g.ack == o.ack && g.len == o.len && g.id == o.id && g.flags == o.flags && g.used
 }
 
 // isCopy reports whether s is one of the last segments of its direction captured
@@ -64,13 +70,14 @@ func signatureOf(s *decode.Segment) signature {
 // repeat packets.
 func (t *Table) isCopy(c *Conn, h *Half, s *decode.Segment) bool {
 	t.segments++
-	sig := signatureOf(s)
+	var sig signature
+	sig.set(s)
 	identified := s.HasIPID && s.IPID != 0
 	alike := !identified && (s.Flags&(decode.SYN|decode.RST) == decode.SYN || c.repeated || t.repeats())
 	find := func(list []signature) bool {
 		for i := range list {
 			p := &list[i]
-			if p.sum != sig.sum || !p.used {
+			if !p.equal(&sig) {
 				continue
 			}
 			apart := int32(sig.at - p.at)

@@ -2,6 +2,7 @@ package tcpflow
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"goproxytrace/analyze/decode"
@@ -68,9 +69,11 @@ type Table struct {
 	opts    Options
 	handler Handler
 	conns   map[key]*Conn
-	last    *Conn
-	nextID  int64
-	silent  Half // stands for a direction that was never heard of; never changed
+	// lately holds connections of conns, each where its ends lead, for those
+	// that were heard of a moment ago.
+	lately [latelyPlaces]*Conn
+	nextID int64
+	silent Half // stands for a direction that was never heard of; never changed
 
 	closed  connList // closed connections that may still be heard of
 	waiting connList // connections that nobody answered yet
@@ -113,28 +116,14 @@ func (t *Table) Connections() int64 { return t.nextID }
 // connection, the direction (index into Conn.Half) and the findings; nil where
 // the segment comes too late for a connection that was let go.
 func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
-	k, low := keyOf(&s.Src, &s.Dst, s.SrcPort, s.DstPort)
-	if c = t.last; c == nil || c.key != k {
-		c = t.conns[k]
-	}
-	switch {
-	case c == nil:
-		if t.buried(k, s) {
-			t.Late++
+	place := placeOf(&s.Src, &s.Dst, s.SrcPort, s.DstPort)
+	reused := false
+	if c, d = t.lately[place].direction(s); c == nil || c.split || s.Flags&decode.SYN != 0 {
+		if c, d, reused = t.find(s); c == nil {
 			return nil, 0, 0
 		}
-		c = t.open(k, s)
-	case c.split:
-		t.retire(c)
-		c = t.open(k, s)
-		c.Continued = true
+		t.lately[place] = c
 	}
-	d = c.dirOf(s, low)
-	reused := false
-	if s.Flags&decode.SYN != 0 && !s.Fragment {
-		c, d, reused = t.startOrReuse(c, d, k, s)
-	}
-	t.last = c
 	f := c.half(d, t)
 	if !s.Short && !s.Fragment {
 		nextBefore, known := f.nextseq, f.nextseq != 0
@@ -157,6 +146,52 @@ func (t *Table) Segment(s *decode.Segment) (c *Conn, d uint8, flags Flags) {
 	}
 	t.age(c, s)
 	return c, d, flags
+}
+
+// find finds or opens the connection of s; nil where it was let go.
+func (t *Table) find(s *decode.Segment) (c *Conn, d uint8, reused bool) {
+	k, low := keyOf(&s.Src, &s.Dst, s.SrcPort, s.DstPort)
+	switch c = t.conns[k]; {
+	case c == nil:
+		if t.buried(k, s) {
+			t.Late++
+			return nil, 0, false
+		}
+		c = t.open(k, s)
+	case c.split:
+		t.retire(c)
+		c = t.open(k, s)
+		c.Continued = true
+	}
+	d = c.dirOf(s, low)
+	if s.Flags&decode.SYN != 0 && !s.Fragment {
+		c, d, reused = t.startOrReuse(c, d, k, s)
+	}
+	return c, d, reused
+}
+
+// latelyPlaces is how many connections are found at once, without the map.
+const latelyPlaces = 1 << 8
+
+// placeOf returns where a connection is remembered that was heard of lately,
+// whichever end sends.
+func placeOf(a, b *decode.Addr, aPort, bPort uint16) uint8 {
+	h := (binary.NativeEndian.Uint64(a[8:]) ^ binary.NativeEndian.Uint64(b[8:]) ^ uint64(aPort^bPort)<<16) * 0x9e3779b97f4a7c15
+	return uint8(h >> 56)
+}
+
+// direction returns c and which half sends s, or nil where s is of another
+// connection.
+func (c *Conn) direction(s *decode.Segment) (*Conn, uint8) {
+	switch {
+	case c == nil:
+		return nil, 0
+	case c.End[0].Port == s.SrcPort && c.End[1].Port == s.DstPort && c.End[0].Addr == s.Src && c.End[1].Addr == s.Dst:
+		return c, 0
+	case c.End[1].Port == s.SrcPort && c.End[0].Port == s.DstPort && c.End[1].Addr == s.Src && c.End[0].Addr == s.Dst:
+		return c, 1
+	}
+	return nil, 0
 }
 
 // Split makes the next segment of c's tuple begin a new connection, as some
@@ -380,8 +415,8 @@ func (t *Table) retire(c *Conn) {
 	if t.conns[c.key] == c {
 		delete(t.conns, c.key)
 	}
-	if t.last == c {
-		t.last = nil
+	if place := placeOf(&c.End[0].Addr, &c.End[1].Addr, c.End[0].Port, c.End[1].Port); t.lately[place] == c {
+		t.lately[place] = nil
 	}
 	for d := range c.Half {
 		t.flush(c, uint8(d))

@@ -22,7 +22,7 @@ const (
 	// sampleEvery paces asking the kernel for its counters.
 	sampleEvery = 200 * time.Millisecond
 	// followEvery is how often the watch is asked where nothing waits for it.
-	followEvery = 50 * time.Millisecond
+	followEvery = 100 * time.Millisecond
 	// drainLimit ends a drain in which nothing came for that long.
 	drainLimit = time.Second
 	// few is how many packets must have come between two reads that emptied
@@ -181,8 +181,10 @@ func (c *Capture) Read(b *capture.Batch) error {
 		if err := c.upkeep(now); err != nil {
 			return c.finish(err)
 		}
-		for d := c.next.Sub(now); d > 0 && !c.draining && !c.stop.Load() && !c.ring.filling(); d = c.next.Sub(now) {
-			time.Sleep(min(d, look))
+		if c.next.After(now) {
+			if err := c.gather(); err != nil {
+				return c.finish(err)
+			}
 			now = time.Now()
 			if err := c.upkeep(now); err != nil {
 				return c.finish(err)
@@ -210,6 +212,17 @@ func (c *Capture) Read(b *capture.Batch) error {
 			return c.finish(err)
 		}
 	}
+}
+
+// gather lets packets gather in the ring.
+func (c *Capture) gather() error {
+	if err := c.poller.arm(false); err != nil {
+		return err
+	}
+	for d := time.Until(c.next); d > 0 && !c.stop.Load() && !c.ring.filling(); d = time.Until(c.next) {
+		time.Sleep(min(d, look))
+	}
+	return nil
 }
 
 // took keeps the books of a batch, and says when the ring is read again.

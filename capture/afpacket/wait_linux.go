@@ -47,20 +47,27 @@ func (b *bell) close() {
 // looking at it, which costs more than reading the packets does.
 type poller struct {
 	file   *os.File
+	fd     int // of file
 	conn   syscall.RawConn
 	events []unix.EpollEvent
+	// ring is the first of the descriptors. It is looked at only during wait:
+	// with each block the kernel would wake the runtime, which knows of nobody
+	// that waits for it.
+	ring  int
+	armed bool
 }
 
-func newPoller(fds ...int) (*poller, error) {
+func newPoller(ring int, others ...int) (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make poller: %w", err)
 	}
 	// What is not set to block the runtime polls.
 	err = unix.SetNonblock(fd, true)
-	p := &poller{file: os.NewFile(uintptr(fd), "packets"), events: make([]unix.EpollEvent, len(fds))}
-	for _, f := range fds {
-		err = errors.Join(err, unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, f, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(f)}))
+	p := &poller{file: os.NewFile(uintptr(fd), "packets"), fd: fd, ring: ring, events: make([]unix.EpollEvent, 1+len(others))}
+	err = errors.Join(err, p.control(unix.EPOLL_CTL_ADD, ring, 0))
+	for _, f := range others {
+		err = errors.Join(err, p.control(unix.EPOLL_CTL_ADD, f, unix.EPOLLIN))
 	}
 	if err == nil {
 		p.conn, err = p.file.SyscallConn()
@@ -72,8 +79,31 @@ func newPoller(fds ...int) (*poller, error) {
 	return p, nil
 }
 
+func (p *poller) control(operation, fd int, events uint32) error {
+	return unix.EpollCtl(p.fd, operation, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// arm has the ring looked at until it has something, or not at all.
+func (p *poller) arm(on bool) error {
+	if p.armed == on {
+		return nil
+	}
+	events := uint32(0)
+	if on {
+		events = unix.EPOLLIN | unix.EPOLLONESHOT
+	}
+	if err := p.control(unix.EPOLL_CTL_MOD, p.ring, events); err != nil {
+		return fmt.Errorf("watch packet socket: %w", err)
+	}
+	p.armed = on
+	return nil
+}
+
 // wait returns what has come, nothing once the time is over.
 func (p *poller) wait(d time.Duration) ([]unix.EpollEvent, error) {
+	if err := p.arm(true); err != nil {
+		return nil, err
+	}
 	if err := p.file.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return nil, fmt.Errorf("wait for packets: %w", err)
 	}
@@ -88,6 +118,11 @@ func (p *poller) wait(d time.Duration) ([]unix.EpollEvent, error) {
 	}
 	if err = errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("wait for packets: %w", err)
+	}
+	for _, e := range p.events[:n] {
+		if e.Fd == int32(p.ring) {
+			p.armed = false
+		}
 	}
 	return p.events[:n], nil
 }

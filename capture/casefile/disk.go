@@ -151,7 +151,10 @@ func (d *disk) room(n int64) error {
 func (d *disk) put(blocks []byte) error {
 	if !d.regular {
 		n, err := d.f.Write(blocks)
-		keep := whole(blocks, n)
+		keep := n
+		if n < len(blocks) {
+			keep = whole(blocks, n)
+		}
 		d.took(blocks[:keep])
 		if err != nil && n > keep {
 			d.untear(int64(n - keep))

@@ -59,3 +59,17 @@ func (o order) append64(b []byte, v uint64) []byte {
 }
 
 func pad4(n int) int { return (n + 3) &^ 3 }
+
+func (o order) put16(b []byte, v uint16) {
+	if o {
+		v = bits.ReverseBytes16(v)
+	}
+	binary.LittleEndian.PutUint16(b, v)
+}
+
+func (o order) put32(b []byte, v uint32) {
+	if o {
+		v = bits.ReverseBytes32(v)
+	}
+	binary.LittleEndian.PutUint32(b, v)
+}

@@ -1,12 +1,10 @@
 package pcapfile
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,20 +111,28 @@ func (w *Writer) WritePacket(p *capture.Packet) error {
 	if flags == 0 && !p.Dropped && p.ProcessID == 0 && p.Comment == "" {
 		return w.end()
 	}
+	// packet has made room.
+	n := len(w.block)
+	b := w.block[n : n+packetRoom]
 	if flags != 0 {
-		w.header(optPacketFlags, 4)
-		w.u32(flags)
+		w.order.put16(b, optPacketFlags)
+		w.order.put16(b[2:], 4)
+		w.order.put32(b[4:], flags)
+		b, n = b[8:], n+8
 	}
+	if p.ProcessID != 0 {
+		w.order.put16(b, optPacketProcess)
+		w.order.put16(b[2:], 8)
+		w.order.put32(b[4:], p.ProcessID)
+		w.order.put32(b[8:], 0) // the thread is not known
+		n += 12
+	}
+	w.block = w.block[:n]
 	if p.Dropped {
 		w.header(optPacketVerdict, verdictLength)
 		w.block = append(w.block, verdictXDP)
 		w.u64(xdpDrop)
 		w.pad()
-	}
-	if p.ProcessID != 0 {
-		w.header(optPacketProcess, 8)
-		w.u32(p.ProcessID)
-		w.u32(0) // the thread is not known
 	}
 	if p.Comment != "" {
 		w.textOption(optComment, cutText(p.Comment, maxComment))
@@ -153,10 +159,7 @@ func (w *Writer) packet(p *capture.Packet) {
 	for i, v := range [packetHead / 4]uint32{
 		blockEnhanced, 0, uint32(p.Interface), uint32(ts >> 32), uint32(ts), uint32(n), uint32(min(max(p.Length, 0), math.MaxInt32)),
 	} {
-		if w.order {
-			v = bits.ReverseBytes32(v)
-		}
-		binary.LittleEndian.PutUint32(b[4*i:], v)
+		w.order.put32(b[4*i:], v)
 	}
 	copy(b[packetHead:], p.Data)
 	clear(b[packetHead+n:])
@@ -425,7 +428,7 @@ func (w *Writer) endOptions() error {
 func (w *Writer) end() error {
 	total := len(w.block) - w.done + 4
 	w.u32(uint32(total))
-	w.order.append32(w.block[:w.done+4], uint32(total))
+	w.order.put32(w.block[w.done+4:], uint32(total))
 	if w.err != nil {
 		return w.err
 	}
