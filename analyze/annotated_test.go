@@ -126,7 +126,6 @@ func TestOwnerFormats(t *testing.T) {
 // TestAnnotatedEnd holds which end of a connection an annotation is about.
 func TestAnnotatedEnd(t *testing.T) {
 	const loop = "127.0.0.1:40001"
-	option8 := func(pid int) []byte { return ngOption(8, le(pid, 0)) }
 	ptcpdump := func(pid int) []byte { return ngComment("PID: %d\nCmd: /usr/bin/curl\nArgs: curl", pid) }
 	twice := func(g *ng, p *capture.Packet, sender, receiver []byte) {
 		g.packet(p, p.Data, ngFlags(true), sender)

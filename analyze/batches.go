@@ -21,18 +21,24 @@ const batchesInFlight = 3
 // work is a batch of packets with the segments that were found in them, or in a
 // part of them.
 type work struct {
-	batch    capture.Batch
-	segments []decode.Segment
-	// packets and bytes count the frames that were decoded.
-	packets, bytes int64
-	// entries are the journal entries among them, processes what the
-	// container has said of processes since the batch before.
-	entries   []entry
-	processes []capture.Process
-	// start and end are the earliest and latest of their times in Unix
-	// nanoseconds, zeros where no packet has one.
+	batch capture.Batch
+	// journal are the batch's journal entries, each with the index of its packet;
+	// those from told on were not handed over.
+	journal []entry
+	told    int
+	// start and end are the earliest and latest packet times of the batch
+	// in Unix nanoseconds, zeros where no packet has one.
 	start, end int64
-	err        error // after the last batch; io.EOF at a regular end
+	// decoded counts the batch's packets that are decoded. Of the latest of them
+	// are the segments, frames and bytes count those that are frames, and entries
+	// are the journal entries among them. processes are what the container has
+	// said of processes since the batch before, empty behind the first part.
+	decoded       int
+	segments      []decode.Segment
+	frames, bytes int64
+	entries       []entry
+	processes     []capture.Process
+	err           error // after the last batch; io.EOF at a regular end
 }
 
 // part is how many packets are decoded before they are analysed, where both
@@ -49,15 +55,9 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, o 
 	if o.OneByOne {
 		w, r := new(work), &reader{src: src, d: d}
 		for w.read(ctx, r); w.err == nil; w.read(ctx, r) {
-			list := w.batch.Packets
-			n := min(part, len(list))
-			for w.decode(list[:n], r); ; w.decode(list[:n], r) {
+			for first := true; first || w.decoded < len(w.batch.Packets); first = false {
+				w.decode(r, part)
 				fn(w)
-				if list = list[n:]; len(list) == 0 {
-					break
-				}
-				n = min(part, len(list))
-				w.processes = w.processes[:0]
 			}
 			report()
 		}
@@ -73,7 +73,7 @@ func forEachBatch(ctx context.Context, src capture.Source, d *decode.Decoder, o 
 		r := &reader{src: src, d: d}
 		for w := range free {
 			if w.read(ctx, r); w.err == nil {
-				w.decode(w.batch.Packets, r)
+				w.decode(r, len(w.batch.Packets))
 			}
 			full <- w
 			if w.err != nil {
@@ -113,7 +113,9 @@ type reader struct {
 
 // read reads the next batch.
 func (w *work) read(ctx context.Context, r *reader) {
-	w.processes = w.processes[:0]
+	w.journal, w.processes = w.journal[:0], w.processes[:0]
+	w.told, w.decoded = 0, 0
+	w.start, w.end = 0, 0
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
@@ -126,36 +128,49 @@ func (w *work) read(ctx context.Context, r *reader) {
 		w.processes = append(w.processes, info.Processes[r.processes:]...)
 		r.processes = n
 	}
-}
-
-// decode decodes packets of the batch.
-func (w *work) decode(list []capture.Packet, r *reader) {
-	w.segments, w.entries = w.segments[:0], w.entries[:0]
-	w.packets, w.bytes = 0, 0
-	w.start, w.end = 0, 0
-	for i := range list {
-		p := &list[i]
-		if uint32(p.Interface) < uint32(len(r.loopback)) && r.loopback[p.Interface] {
-			p.Loopback = true
-		}
-		n := len(w.segments)
+	for i := range w.batch.Packets {
+		p := &w.batch.Packets[i]
 		if p.Kind == capture.KindEvent {
 			e, ok := journal(p)
 			if !ok {
 				continue
 			}
-			e.at = n
-			w.entries = append(w.entries, e)
-			if e.record != nil { // another program's entry is no part of the capture
-				w.reach(p.Time)
+			e.at = i
+			w.journal = append(w.journal, e)
+			if e.record == nil {
+				continue // another program's entry is no part of the capture
 			}
-			continue
 		}
-		w.packets++
-		w.bytes += int64(len(p.Data))
 		if p.HasTime {
 			w.reach(p.Time)
 		}
+	}
+}
+
+// decode decodes the next packets of the batch, n at most.
+func (w *work) decode(r *reader, n int) {
+	if w.decoded > 0 {
+		w.processes = w.processes[:0]
+	}
+	w.segments, w.entries = w.segments[:0], w.entries[:0]
+	w.frames, w.bytes = 0, 0
+	for end := min(w.decoded+n, len(w.batch.Packets)); w.decoded < end; w.decoded++ {
+		p := &w.batch.Packets[w.decoded]
+		if uint32(p.Interface) < uint32(len(r.loopback)) && r.loopback[p.Interface] {
+			p.Loopback = true
+		}
+		n := len(w.segments)
+		if p.Kind == capture.KindEvent {
+			if w.told < len(w.journal) && w.journal[w.told].at == w.decoded {
+				e := w.journal[w.told]
+				e.at = n
+				w.entries = append(w.entries, e)
+				w.told++
+			}
+			continue
+		}
+		w.frames++
+		w.bytes += int64(len(p.Data))
 		w.segments = r.d.Decode(p, w.segments)
 		if n < len(w.segments) && (p.ProcessID|p.EffectivePID != 0 || p.Comment != "" || w.segments[n].Process != nil) {
 			w.annotate(p, n, r)

@@ -184,7 +184,7 @@ func (w *watched) weight() int {
 
 // batch is told of each batch, also of one without packets.
 func (o *observer) batch(w *work) {
-	o.view.Packets += w.packets
+	o.view.Packets += w.frames
 	o.view.Bytes += w.bytes
 	now := time.Now()
 	if now.Before(o.next) {

@@ -72,6 +72,9 @@ func ngFlags(outbound bool) []byte {
 	return ngOption(2, le(1))
 }
 
+// option8 names a packet's owner.
+func option8(pid int) []byte { return ngOption(8, le(pid, 0)) }
+
 func ngComment(format string, values ...any) []byte {
 	return ngOption(1, fmt.Appendf(nil, format, values...))
 }

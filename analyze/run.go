@@ -304,10 +304,10 @@ func (p *pipeline) Done(c *tcpflow.Conn) {
 	if p.spool != nil {
 		p.spool.Roles(c.ID, c.ClientDir)
 	}
+	p.annotated.release(c)
 	if p.hosted {
 		p.attempts.connection(c)
 		p.owners.release(c)
-		p.annotated.release(c)
 	}
 }
 

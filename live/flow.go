@@ -121,6 +121,16 @@ func quick(p *capture.Packet, k *flowKey) (kind shape, flags byte, data int) {
 	return tcpSegment, b[13], len(b) - int(b[12]>>4)*4
 }
 
+// mayOpen says for the most usual packets, of IPv4 in Ethernet, whether they can
+// be attempts to connect; for others it is true.
+func mayOpen(p *capture.Packet) bool {
+	b := p.Data
+	if p.LinkType != linkEthernet || len(b) < 14+20+20 || binary.BigEndian.Uint16(b[12:]) != etherIPv4 || b[14] != 0x45 || b[20]&0x3f|b[21] != 0 {
+		return true
+	}
+	return b[23] == protocolTCP && b[14+20+13]&flagSYN != 0
+}
+
 const protocolUDP = 17
 
 // attribute adds the owner of a frame's connection to it, and notes what the

@@ -21,11 +21,15 @@ func agree(t *testing.T, p *capture.Packet) {
 	case kind == tcpSegment && k == flowKey{}:
 		t.Errorf("%x has no key", p.Data)
 	}
+	if ok && tuple.flags&flagSYN != 0 && !mayOpen(p) {
+		t.Errorf("%x: an attempt to connect is passed over", p.Data)
+	}
 }
 
 func FuzzQuick(f *testing.F) {
 	tcp := packets.TCP("192.0.2.1:40000", "198.51.100.1:443").Flags(packets.ACK)
 	f.Add(uint16(1), tcp.Ethernet())
+	f.Add(uint16(1), packets.TCP("192.0.2.1:40000", "198.51.100.1:443").Flags(packets.SYN).Ethernet())
 	f.Add(uint16(1), tcp.Payload([]byte("x")).Ethernet())
 	f.Add(uint16(1), tcp.Payload([]byte("text")).VLAN(7).Ethernet())
 	f.Add(uint16(1), tcp.TotalLength(0).Ethernet())

@@ -373,7 +373,7 @@ func (s *Session) survey(c *chunk) {
 	for i := range c.batch.Packets {
 		p := &c.batch.Packets[i]
 		c.bytes += len(p.Data)
-		if s.o.Owners == nil {
+		if s.o.Owners == nil || !mayOpen(p) {
 			continue
 		}
 		if p.Interface >= 0 && int(p.Interface) < len(s.loopback) && s.loopback[p.Interface] {

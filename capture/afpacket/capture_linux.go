@@ -22,7 +22,7 @@ const (
 	// sampleEvery paces asking the kernel for its counters.
 	sampleEvery = 200 * time.Millisecond
 	// followEvery is how often the watch is asked where nothing waits for it.
-	followEvery = 100 * time.Millisecond
+	followEvery = 50 * time.Millisecond
 	// drainLimit ends a drain in which nothing came for that long.
 	drainLimit = time.Second
 	// few is how many packets must have come between two reads that emptied

@@ -105,7 +105,7 @@ func newEBPF(w *Watcher, opts Options) (_ *ebpfWatcher, err error) {
 	}
 	w.processes.look = lookProcess
 	// What is there already, after the events began: nothing falls between.
-	if err := scanProcesses(func(d hostlog.Process) {
+	if err := scanProcesses(lookProcess, func(d hostlog.Process) {
 		if inNamespaces(d.PID, opts.Namespaces) {
 			w.processes.running(d)
 		}

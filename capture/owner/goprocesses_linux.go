@@ -13,7 +13,7 @@ import (
 // A go command that started this process (go run, go test) is not one of them.
 func GoProcesses() ([]hostlog.Process, error) {
 	all := map[uint32]hostlog.Process{}
-	if err := scanProcesses(func(d hostlog.Process) { all[d.PID] = d }); err != nil {
+	if err := scanProcesses(glance, func(d hostlog.Process) { all[d.PID] = d }); err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	// This process, its ancestors and its descendants are no download that
@@ -40,8 +40,11 @@ func GoProcesses() ([]hostlog.Process, error) {
 			}
 			found = found || !ours[up] && isGo(&parent)
 		}
-		if found {
-			out = append(out, d)
+		if !found {
+			continue
+		}
+		if whole, ok := lookProcess(pid); ok && whole.Start == d.Start {
+			out = append(out, whole)
 		}
 	}
 	slices.SortFunc(out, func(a, b hostlog.Process) int { return cmp.Compare(a.PID, b.PID) })

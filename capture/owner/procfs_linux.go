@@ -28,10 +28,14 @@ func procPath(pid uint32, name string) string {
 // are read hold a line for each of some hundred facts.
 const maxProcFile = 64 << 10
 
-// procFile reads the first limit bytes of a file in /proc. An os.File would ask
-// the system for twice as much: whether it can be waited for, which such a file
-// cannot.
-func procFile(path string, limit int) ([]byte, error) {
+// A line of /proc/PID/stat has some 300 bytes, a process's arguments mostly less
+// than that.
+const shortProcFile = 512
+
+// procFile reads the first limit bytes of a file in /proc, mostly no more than
+// usual ones. An os.File would ask the system for twice as much: whether it can be
+// waited for, which such a file cannot.
+func procFile(path string, usual, limit int) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	for err == unix.EINTR {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -40,7 +44,7 @@ func procFile(path string, limit int) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	b := make([]byte, 0, min(limit, 2<<10))
+	b := make([]byte, 0, min(limit, usual))
 	for len(b) < limit {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, min(cap(b), limit-len(b)))
@@ -61,7 +65,7 @@ func procFile(path string, limit int) ([]byte, error) {
 
 // processStat reads parent, start (Unix nanoseconds) and short name.
 func processStat(pid uint32) (parent uint32, start int64, name string, err error) {
-	b, err := procFile(procPath(pid, "stat"), maxProcFile)
+	b, err := procFile(procPath(pid, "stat"), shortProcFile, maxProcFile)
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -70,17 +74,26 @@ func processStat(pid uint32) (parent uint32, start int64, name string, err error
 	if open < 0 || end < open {
 		return 0, 0, "", fmt.Errorf("%s: no name in %q", procPath(pid, "stat"), b)
 	}
-	fields := strings.Fields(string(b[end+1:]))
-	if len(fields) < 20 {
-		return 0, 0, "", fmt.Errorf("%s: %d fields", procPath(pid, "stat"), len(fields))
+	var above, began string
+	n := 0
+	for field := range bytes.FieldsSeq(b[end+1:]) {
+		switch n++; n {
+		case 2:
+			above = string(field)
+		case 20:
+			began = string(field)
+		}
 	}
-	p, err := strconv.ParseUint(fields[1], 10, 32)
+	if n < 20 {
+		return 0, 0, "", fmt.Errorf("%s: %d fields", procPath(pid, "stat"), n)
+	}
+	p, err := strconv.ParseUint(above, 10, 32)
 	if err != nil {
 		return 0, 0, "", fmt.Errorf("%s: parent: %w", procPath(pid, "stat"), err)
 	}
-	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	ticks, err := strconv.ParseInt(began, 10, 64)
 	if err != nil || ticks > (1<<63-1)/clockTick {
-		return 0, 0, "", fmt.Errorf("%s: start %q", procPath(pid, "stat"), fields[19])
+		return 0, 0, "", fmt.Errorf("%s: start %q", procPath(pid, "stat"), began)
 	}
 	return uint32(p), bootClock().start(ticks * clockTick), strings.ToValidUTF8(string(b[open+1:end]), "?"), nil
 }
@@ -96,7 +109,7 @@ const (
 // readArguments reads a process's from its cmdline in /proc, nil where that may not be
 // read or is empty.
 func readArguments(path string) []string {
-	b, err := procFile(path, maxArguments+1)
+	b, err := procFile(path, shortProcFile, maxArguments+1)
 	if err != nil || len(b) == 0 {
 		return nil
 	}
@@ -112,6 +125,31 @@ func readArguments(path string) []string {
 	return slices.Clip(args)
 }
 
+// executable is the path of a process's program, empty where that may not be
+// read or there is none.
+func executable(pid uint32) string {
+	target, err := os.Readlink(procPath(pid, "exe"))
+	if err != nil {
+		return ""
+	}
+	// A removed one keeps its path, with a mark.
+	return strings.TrimSuffix(target, " (deleted)")
+}
+
+// glance reads of a running process what tells whether it is a go command
+// (isGo), and its parent.
+func glance(pid uint32) (hostlog.Process, bool) {
+	parent, start, name, err := processStat(pid)
+	if err != nil {
+		return hostlog.Process{}, false
+	}
+	d := hostlog.Process{PID: pid, Parent: parent, Start: start, Name: name, Path: executable(pid)}
+	if d.Path != "" && base(d.Path) != "go" {
+		d.Args = readArguments(procPath(pid, "cmdline"))
+	}
+	return d, true
+}
+
 // lookProcess describes a running process. What may not be read stays empty.
 func lookProcess(pid uint32) (hostlog.Process, bool) {
 	parent, start, name, err := processStat(pid)
@@ -120,14 +158,11 @@ func lookProcess(pid uint32) (hostlog.Process, bool) {
 	}
 	d := hostlog.Process{Time: time.Now().UnixNano(), PID: pid, Parent: parent, Start: start, Name: name, Source: hostlog.SocketTable}
 	d.Args = readArguments(procPath(pid, "cmdline"))
-	// A removed executable keeps its path, with a mark.
-	if target, err := os.Readlink(procPath(pid, "exe")); err == nil {
-		d.Path = strings.TrimSuffix(target, " (deleted)")
-	}
-	if b, err := procFile(procPath(pid, "status"), maxProcFile); err == nil {
+	d.Path = executable(pid)
+	if b, err := procFile(procPath(pid, "status"), 2<<10, maxProcFile); err == nil {
 		statusFields(&d, string(b))
 	}
-	if b, err := procFile(procPath(pid, "cgroup"), maxProcFile); err == nil {
+	if b, err := procFile(procPath(pid, "cgroup"), shortProcFile, maxProcFile); err == nil {
 		d.Container = container(string(b))
 	}
 	// All of this must have been of one process.
@@ -199,14 +234,14 @@ func inNamespaces(pid uint32, namespaces []uint64) bool {
 	return err == nil && slices.Contains(namespaces, n)
 }
 
-// scanProcesses describes every process there is.
-func scanProcesses(found func(hostlog.Process)) error {
+// scanProcesses looks at every process there is, by lookProcess or glance.
+func scanProcesses(look func(uint32) (hostlog.Process, bool), found func(hostlog.Process)) error {
 	ids, err := processIDs()
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if d, ok := lookProcess(id); ok {
+		if d, ok := look(id); ok {
 			found(d)
 		}
 	}
@@ -216,7 +251,7 @@ func scanProcesses(found func(hostlog.Process)) error {
 // lastPID is the PID given out last in our PID namespace, which tells cheaply
 // whether a process was started since.
 func lastPID() string {
-	b, err := procFile("/proc/loadavg", maxProcFile)
+	b, err := procFile("/proc/loadavg", shortProcFile, maxProcFile)
 	if err != nil {
 		return ""
 	}

@@ -192,7 +192,7 @@ func guardians(t *testing.T) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := scanProcesses(func(d hostlog.Process) {
+	if err := scanProcesses(lookProcess, func(d hostlog.Process) {
 		if len(d.Args) == 1 && d.Args[0] == guardianName && inNamespaces(d.PID, []uint64{own}) {
 			n++
 		}

@@ -236,7 +236,7 @@ func readAddress(tid uint32, at, length uint64) (netip.AddrPort, error) {
 
 // threadGroup is the process of a thread.
 func threadGroup(tid uint32) (uint32, error) {
-	b, err := procFile(procPath(tid, "status"), maxProcFile)
+	b, err := procFile(procPath(tid, "status"), 2<<10, maxProcFile)
 	if err != nil {
 		return 0, err
 	}

@@ -150,7 +150,7 @@ const (
 // packet begins a packet's block, up to its options.
 func (w *Writer) packet(p *capture.Packet) {
 	n := len(p.Data)
-	w.block = slices.Grow(w.block[:w.done], packetHead+n+packetRoom)
+	w.block = slices.Grow(w.block[:w.done], packetHead+n+len(padding)+packetRoom)
 	b := w.block[w.done : w.done+packetHead+n+len(padding)]
 	ts := uint64(0)
 	if p.HasTime {

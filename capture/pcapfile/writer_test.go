@@ -315,3 +315,23 @@ func number(s string) int64 {
 	}
 	return n
 }
+
+// TestMemoryGiven holds that a writer takes memory of whatever size.
+func TestMemoryGiven(t *testing.T) {
+	w, err := NewWriter(nil, WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.AddInterface(&capture.Interface{LinkType: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for size := range 256 {
+		w.Take(make([]byte, 0, size))
+		for n := range 4 {
+			p := capture.Packet{Data: make([]byte, 60+n), Length: 60 + n, FCSLen: -1, LinkType: 1, Direction: capture.Inbound, ProcessID: 7, HasTime: true}
+			if err := w.WritePacket(&p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
