@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -247,6 +248,10 @@ func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *mem
 			for int(m.entry) >= len(r.taken) {
 				r.taken = append(r.taken, 0)
 			}
+		}
+		if n := cap(b.Packets); len(b.Packets) == n {
+			// In few steps: each size is new to the processor.
+			b.Packets = slices.Grow(b.Packets, max(3*n, few))
 		}
 		b.Packets = append(b.Packets, capture.Packet{
 			Time: at, HasTime: true,

@@ -150,7 +150,7 @@ const (
 // packet begins a packet's block, up to its options.
 func (w *Writer) packet(p *capture.Packet) {
 	n := len(p.Data)
-	w.block = slices.Grow(w.block[:w.done], packetHead+n+len(padding)+packetRoom)
+	w.room(packetHead + n + len(padding) + packetRoom)
 	b := w.block[w.done : w.done+packetHead+n+len(padding)]
 	ts := uint64(0)
 	if p.HasTime {
@@ -164,6 +164,18 @@ func (w *Writer) packet(p *capture.Packet) {
 	copy(b[packetHead:], p.Data)
 	clear(b[packetHead+n:])
 	w.block = w.block[:w.done+packetHead+pad4(n)]
+}
+
+// room makes room for n bytes behind the blocks that are done. The memory grows
+// faster than append has it grow: each size of it is new to the processor.
+func (w *Writer) room(n int) {
+	if have := cap(w.block); have-w.done < n {
+		factor := 4
+		if have >= 4<<20 {
+			factor = 2
+		}
+		w.block = append(make([]byte, 0, max(factor*have, w.done+n)), w.block[:w.done]...)
+	}
 }
 
 // WriteStatistics writes the counters of an interface as of at (Unix
