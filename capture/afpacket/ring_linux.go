@@ -199,6 +199,8 @@ const (
 	maxPackets   = 4096
 	spare        = 64 << 10
 	sparePackets = 256
+	// firstPackets is how many a new batch has room for.
+	firstPackets = 64
 )
 
 // fill copies packets into b until it is full or there is none; the latter is
@@ -251,7 +253,7 @@ func (r *ring) fill(b *capture.Batch, resolve func(index int, frame []byte) *mem
 		}
 		if n := cap(b.Packets); len(b.Packets) == n {
 			// In few steps: each size is new to the processor.
-			b.Packets = slices.Grow(b.Packets, max(3*n, few))
+			b.Packets = slices.Grow(b.Packets, max(3*n, firstPackets))
 		}
 		b.Packets = append(b.Packets, capture.Packet{
 			Time: at, HasTime: true,
