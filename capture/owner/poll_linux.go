@@ -213,7 +213,7 @@ func (p *poller) expects(k socketKey) bool {
 
 // newProcesses looks at the processes that were started since, so that what a
 // go command starts is known whether it connects or not; false where there are
-// none.
+// none in a namespace that is watched.
 func (p *poller) newProcesses() (started bool) {
 	now := time.Now().UnixNano()
 	last := lastPID()
@@ -239,6 +239,7 @@ func (p *poller) newProcesses() (started bool) {
 		if !inNamespaces(id, p.scope) {
 			p.known[id] = looked{}
 		} else if d, found := lookProcess(id); found {
+			started = true
 			p.known[id] = looked{d.Start, d.Path + " " + d.Name, true}
 			p.w.processes.running(d)
 		}
@@ -248,7 +249,7 @@ func (p *poller) newProcesses() (started bool) {
 			delete(p.known, id)
 		}
 	}
-	return true
+	return started
 }
 
 // sameProgram says cheaply whether a process runs what it did before.

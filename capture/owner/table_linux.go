@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -261,9 +262,8 @@ func (t *table) descriptors(pid uint32) (out []uint32) {
 // counters are the numbers that change whenever a connection begins or ends
 // (RFC 4022; proc(5), /proc/net/snmp).
 type counters struct {
-	f   *os.File
-	buf []byte
-	tcp string
+	f        *os.File
+	buf, tcp []byte
 }
 
 func openCounters() (*counters, error) {
@@ -281,14 +281,27 @@ func (c *counters) moved() bool {
 		return true
 	}
 	// Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens
-	// AttemptFails EstabResets CurrEstab InSegs …
-	now := ""
-	for line := range strings.Lines(string(c.buf[:n])) {
-		if fields := strings.Fields(line); len(fields) > 10 && fields[0] == "Tcp:" {
-			now = strings.Join(fields[5:10], " ")
+	// AttemptFails EstabResets CurrEstab InSegs …, names first, then numbers.
+	const first, behind = 5, 10
+	before := len(c.tcp)
+	for line := range bytes.Lines(c.buf[:n]) {
+		if !bytes.HasPrefix(line, []byte("Tcp: ")) {
+			continue
+		}
+		c.tcp = c.tcp[:before]
+		at := 0
+		for field := range bytes.FieldsSeq(line) {
+			if at >= first && at < behind {
+				c.tcp = append(append(c.tcp, field...), ' ')
+			}
+			at++
+		}
+		if at <= behind {
+			c.tcp = c.tcp[:before]
 		}
 	}
-	moved := now == "" || now != c.tcp
-	c.tcp = now
+	now := c.tcp[before:]
+	moved := len(now) == 0 || !bytes.Equal(now, c.tcp[:before])
+	c.tcp = append(c.tcp[:0], now...)
 	return moved
 }
